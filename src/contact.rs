@@ -1,0 +1,151 @@
+//! The contact: as the caller sees it, and as the table has it (contract, sections 1, 3 and 6).
+//!
+//! The table's item is a format that outlives a deployment. During a gradual one an old and a new version of this function
+//! run side by side, and the platform's other writers never stop: an attribute may be added, none may change its meaning,
+//! and each must be readable when it is absent.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use uuid::{NoContext, Timestamp, Uuid};
+
+use crate::{
+    company::company_name,
+    new_contact::NewContact,
+    store::{Item, MalformedItem, optional_string},
+};
+
+const UNRESOLVED: &str = "unresolved";
+
+/// The Contact of the API: eleven members, always all, in this order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Contact {
+    /// UUID, version 7 if this service made it.
+    pub id: Option<String>,
+    /// UUID of the tenant.
+    pub tenant_id: Option<String>,
+    /// The contact's reference in a CRM; set by others.
+    pub external_ref: Option<String>,
+    /// `unresolved`, `crm_resolved` or `manually_resolved`.
+    pub resolution_status: String,
+    /// See [`crate::name`].
+    pub first_name: Option<String>,
+    /// See [`crate::name`].
+    pub last_name: Option<String>,
+    /// The address as it is stored.
+    pub email: Option<String>,
+    /// E.164; set by others.
+    pub phone: Option<String>,
+    /// See [`crate::company`].
+    pub company_name: Option<String>,
+    /// UTC with milliseconds, `2026-02-10T14:30:00.000Z`.
+    pub created_at: Option<String>,
+    /// As `created_at`.
+    pub updated_at: Option<String>,
+}
+
+/// A contact with what the table keeps beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredContact {
+    /// What the caller sees.
+    pub contact: Contact,
+    /// The full name; none if the platform made the contact from a message.
+    pub name: Option<String>,
+}
+
+impl StoredContact {
+    /// The contact that a request creates, at `now`.
+    #[must_use]
+    pub fn create(new: &NewContact, tenant_id: Uuid, now: DateTime<Utc>) -> Self {
+        // Both halves of a timestamp after 1970 are in range; a clock before it makes an id of 1970.
+        let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
+        let id = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()));
+        let instant = now.to_rfc3339_opts(SecondsFormat::Millis, true);
+        Self {
+            contact: Contact {
+                id: Some(id.to_string()),
+                tenant_id: Some(tenant_id.to_string()),
+                external_ref: None,
+                resolution_status: UNRESOLVED.to_owned(),
+                first_name: Some(new.name.first().to_owned()),
+                last_name: new.name.last().map(str::to_owned),
+                email: Some(new.email.as_str().to_owned()),
+                phone: None,
+                company_name: company_name(&new.email),
+                created_at: Some(instant.clone()),
+                updated_at: Some(instant),
+            },
+            name: Some(new.name.as_str().to_owned()),
+        }
+    }
+
+    /// Whether this contact has another name than the one given: a contact without a name contradicts none.
+    #[must_use]
+    pub fn contradicts(&self, name: &str) -> bool {
+        self.name
+            .as_deref()
+            .is_some_and(|stored| !stored.is_empty() && stored != name)
+    }
+
+    /// The item: attributes carry the JSON names; what is null is absent.
+    #[must_use]
+    pub fn to_item(&self, new: &NewContact) -> Item {
+        let contact = &self.contact;
+        let optional = [
+            ("id", &contact.id),
+            ("tenantId", &contact.tenant_id),
+            ("externalRef", &contact.external_ref),
+            ("firstName", &contact.first_name),
+            ("lastName", &contact.last_name),
+            ("email", &contact.email),
+            ("phone", &contact.phone),
+            ("companyName", &contact.company_name),
+            ("createdAt", &contact.created_at),
+            ("updatedAt", &contact.updated_at),
+            ("name", &self.name),
+        ];
+        let mut item: Item = HashMap::with_capacity(optional.len() + 3);
+        let mut put = |name: &str, value: String| item.insert(name.to_owned(), AttributeValue::S(value));
+        put("workspaceId", new.workspace_id.to_string());
+        put("emailKey", new.email.key());
+        put("resolutionStatus", contact.resolution_status.clone());
+        for (name, value) in optional {
+            if let Some(value) = value {
+                put(name, value.clone());
+            }
+        }
+        item
+    }
+
+    /// Reads an item that this service or another writer left.
+    ///
+    /// # Errors
+    ///
+    /// An attribute that is no string, or a resolution status that the API doesn't know.
+    pub fn from_item(item: &Item) -> Result<Self, MalformedItem> {
+        let string = |name| optional_string(item, name).map(|value| value.map(str::to_owned));
+        let resolution_status = optional_string(item, "resolutionStatus")?.unwrap_or(UNRESOLVED);
+        if ![UNRESOLVED, "crm_resolved", "manually_resolved"].contains(&resolution_status) {
+            return Err(MalformedItem("resolutionStatus"));
+        }
+        Ok(Self {
+            contact: Contact {
+                id: string("id")?,
+                tenant_id: string("tenantId")?,
+                external_ref: string("externalRef")?,
+                resolution_status: resolution_status.to_owned(),
+                first_name: string("firstName")?,
+                last_name: string("lastName")?,
+                email: string("email")?,
+                phone: string("phone")?,
+                company_name: string("companyName")?,
+                created_at: string("createdAt")?,
+                updated_at: string("updatedAt")?,
+            },
+            name: string("name")?,
+        })
+    }
+}

@@ -1,0 +1,231 @@
+//! E-mail addresses as people have them (contract, section 1).
+//!
+//! The rule is narrower than RFC 5321 (no quoted local part, no address literal, no single label) and as wide as RFC 6531
+//! beyond ASCII. The crates that parse addresses take one or the other and would need all of this on top, so the rule is
+//! written down once, here; what a domain may be beyond its letters is left to UTS 46, as the `idna` crate has it.
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+
+const MAX_BYTES: usize = 254;
+const MAX_LOCAL_BYTES: usize = 64;
+
+/// An address as it is stored: NFC, the local part as written, the domain in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Email {
+    address: String,
+    /// Where the `@` is.
+    at: usize,
+    ascii_domain: String,
+}
+
+/// Why a text is no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidEmail {
+    /// No `@`, or nothing before it.
+    Incomplete,
+    /// More than 254 bytes, or more than 64 before the `@`.
+    TooLong,
+    /// The local part is no dot-atom.
+    Local,
+    /// The domain is no host name of two labels or more.
+    Domain,
+}
+
+impl Email {
+    /// Normalises and checks an address.
+    ///
+    /// # Errors
+    ///
+    /// What of section 1's rule the text breaks.
+    pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
+        let address = ComposingNormalizerBorrowed::new_nfc().normalize(text.trim());
+        let (local, domain) = address.rsplit_once('@').ok_or(InvalidEmail::Incomplete)?;
+        if local.is_empty() {
+            return Err(InvalidEmail::Incomplete);
+        }
+        if address.len() > MAX_BYTES || local.len() > MAX_LOCAL_BYTES {
+            return Err(InvalidEmail::TooLong);
+        }
+        if !local.split('.').all(is_atom) {
+            return Err(InvalidEmail::Local);
+        }
+        let ascii_domain = ascii_host_name(domain).ok_or(InvalidEmail::Domain)?;
+        Ok(Self {
+            address: format!("{local}@{}", lower_case(domain)),
+            at: local.len(),
+            ascii_domain,
+        })
+    }
+
+    /// The address as it is stored and answered.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.address
+    }
+
+    /// What identifies the contact within its workspace: the local part in lower case, `@`, the domain in its ASCII form.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{}@{}", lower_case(&self.address[..self.at]), self.ascii_domain)
+    }
+
+    /// The domain in its ASCII form, which is in lower case.
+    #[must_use]
+    pub fn ascii_domain(&self) -> &str {
+        &self.ascii_domain
+    }
+}
+
+/// Unicode lower case, in NFC again: lower-casing can leave a pair that composes (`J̌` has no composed capital, `ǰ` is one).
+fn lower_case(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    ComposingNormalizerBorrowed::new_nfc()
+        .normalize(&text.to_lowercase())
+        .into_owned()
+}
+
+/// RFC 5322's `atext` (section 3.2.3), and beyond ASCII what RFC 6531 adds, less white space and controls.
+fn is_atom(atom: &str) -> bool {
+    !atom.is_empty()
+        && atom.chars().all(|c| match c {
+            '!' | '#'..='\'' | '*' | '+' | '-' | '/' | '=' | '?' | '^'..='~' => true,
+            c if c.is_ascii() => c.is_ascii_alphanumeric(),
+            c => !c.is_whitespace() && !c.is_control(),
+        })
+}
+
+/// The ASCII form of a domain that is a host name: two labels or more, each of letters, digits and inner hyphens, 1 to 63
+/// long, the last not all digits.
+fn ascii_host_name(domain: &str) -> Option<String> {
+    let ascii = Uts46::new()
+        .to_ascii(
+            domain.as_bytes(),
+            AsciiDenyList::STD3,
+            Hyphens::CheckFirstLast,
+            DnsLength::Verify,
+        )
+        .ok()?;
+    let (_, top) = ascii.rsplit_once('.')?;
+    (!top.bytes().all(|byte| byte.is_ascii_digit())).then(|| ascii.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_people_have_them_are_taken() {
+        for (sent, stored, key) in [
+            ("jan@acme.de", "jan@acme.de", "jan@acme.de"),
+            (" Jan.Smit@ACME.DE\n", "Jan.Smit@acme.de", "jan.smit@acme.de"),
+            (
+                "jan+crm@mail.acme.co.uk",
+                "jan+crm@mail.acme.co.uk",
+                "jan+crm@mail.acme.co.uk",
+            ),
+            ("o'brien@example.org", "o'brien@example.org", "o'brien@example.org"),
+            (
+                "!#$%&'*+-/=?^_`{|}~@example.com",
+                "!#$%&'*+-/=?^_`{|}~@example.com",
+                "!#$%&'*+-/=?^_`{|}~@example.com",
+            ),
+            ("a@b.c", "a@b.c", "a@b.c"),
+            ("1@1.2x", "1@1.2x", "1@1.2x"),
+            ("x@a-b--c.example", "x@a-b--c.example", "x@a-b--c.example"),
+            ("x@ab--cd.example", "x@ab--cd.example", "x@ab--cd.example"),
+            ("Jörg@Exämple.DE", "Jörg@exämple.de", "jörg@xn--exmple-cua.de"),
+            (
+                "jo\u{308}rg@exa\u{308}mple.de",
+                "jörg@exämple.de",
+                "jörg@xn--exmple-cua.de",
+            ),
+            ("x@XN--EXMPLE-CUA.de", "x@xn--exmple-cua.de", "x@xn--exmple-cua.de"),
+            (
+                "ΣΟΦΟΣ@παράδειγμα.δοκιμή",
+                "ΣΟΦΟΣ@παράδειγμα.δοκιμή",
+                "σοφος@xn--hxajbheg2az3al.xn--jxalpdlp",
+            ),
+            ("用户@例え.jp", "用户@例え.jp", "用户@xn--r8jz45g.jp"),
+            ("пётр@пример.рф", "пётр@пример.рф", "пётр@xn--e1afmkfd.xn--p1ai"),
+            ("x@straße.de", "x@straße.de", "x@xn--strae-oqa.de"),
+            ("J\u{30c}an@acme.de", "J\u{30c}an@acme.de", "\u{1f0}an@acme.de"),
+            ("😀@acme.de", "😀@acme.de", "😀@acme.de"),
+        ] {
+            let email = Email::parse(sent).unwrap_or_else(|fault| panic!("{sent:?}: {fault:?}"));
+            assert_eq!((email.as_str(), email.key().as_str()), (stored, key), "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_its_reason() {
+        use InvalidEmail::{Domain, Incomplete, Local};
+        for (sent, fault) in [
+            ("", Incomplete),
+            ("jan", Incomplete),
+            ("@acme.de", Incomplete),
+            ("jan@", Domain),
+            ("jan smit@acme.de", Local),
+            ("jan@acme@example.com", Local),
+            (".jan@acme.de", Local),
+            ("jan.@acme.de", Local),
+            ("ja..n@acme.de", Local),
+            ("\"jan\"@acme.de", Local),
+            ("jan(work)@acme.de", Local),
+            ("Jan <jan@acme.de>", Local),
+            ("ja\\n@acme.de", Local),
+            ("ja,n@acme.de", Local),
+            ("ja\0n@acme.de", Local),
+            ("ja\u{7f}n@acme.de", Local),
+            ("ja\u{85}n@acme.de", Local),
+            ("ja\u{a0}n@acme.de", Local),
+            ("jan@localhost", Domain),
+            ("jan@acme.de.", Domain),
+            ("jan@.acme.de", Domain),
+            ("jan@acme..de", Domain),
+            ("jan@-acme.de", Domain),
+            ("jan@acme-.de", Domain),
+            ("jan@ac_me.de", Domain),
+            ("jan@ac me.de", Domain),
+            ("jan@ acme.de", Domain),
+            ("jan@127.0.0.1", Domain),
+            ("jan@[127.0.0.1]", Domain),
+            ("jan@[IPv6:::1]", Domain),
+            ("jan@acme.123", Domain),
+            ("jan@acme.de:25", Domain),
+            ("jan@acme,de", Domain),
+            ("jan@xn--a.de", Domain),
+            ("jan@xn--zzzzzz.de", Domain),
+            ("jan@a\u{202e}b.de", Domain),
+            ("jan@ac\u{0}me.de", Domain),
+            ("jan@%61cme.de", Domain),
+        ] {
+            assert_eq!(Email::parse(sent), Err(fault), "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_at_most_254_bytes_and_64_before_the_at() {
+        let address = |local: usize, labels: &[usize]| {
+            let domain: Vec<String> = labels.iter().map(|&n| "d".repeat(n)).collect();
+            format!("{}@{}", "l".repeat(local), domain.join("."))
+        };
+        assert!(Email::parse(&address(64, &[60, 60, 63, 3])).is_ok());
+        assert_eq!(Email::parse(&address(65, &[3, 3])), Err(InvalidEmail::TooLong));
+        let longest = address(64, &[63, 63, 59, 1]);
+        assert_eq!(longest.len(), 254);
+        assert!(Email::parse(&longest).is_ok());
+        assert!(Email::parse(&format!("  {longest}  ")).is_ok());
+        assert_eq!(Email::parse(&address(64, &[63, 63, 60, 1])), Err(InvalidEmail::TooLong));
+        assert_eq!(Email::parse(&address(1, &[64, 2])), Err(InvalidEmail::Domain));
+        // Bytes, not characters; after NFC.
+        assert!(Email::parse(&format!("{}@acme.de", "é".repeat(32))).is_ok());
+        assert_eq!(
+            Email::parse(&format!("{}@acme.de", "é".repeat(33))),
+            Err(InvalidEmail::TooLong)
+        );
+        assert!(Email::parse(&format!("{}@acme.de", "e\u{301}".repeat(32))).is_ok());
+    }
+}

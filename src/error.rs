@@ -1,0 +1,173 @@
+//! Every way in which a request can fail, and what the caller is told of it.
+//!
+//! [`Error::answer`] is section 2 of the contract as one table: each case has its status, the word that the log and the
+//! metrics use, and its sentence. Nothing else in the crate chooses a status or words a failure.
+
+use std::borrow::Cow;
+
+use lambda_http::http::{HeaderName, HeaderValue, StatusCode, header};
+
+use crate::{
+    new_contact::InvalidBody,
+    store::{Fault, Remedy},
+};
+
+/// Why a request was not answered with a contact.
+///
+/// Deliberately neither `Display` nor `std::error::Error`: it holds nothing of the request, and its one rendering is
+/// [`Error::answer`].
+#[derive(Debug)]
+pub enum Error {
+    /// The path is not the one that this service answers.
+    NoSuchPath,
+    /// The path is right, the method is not `POST`.
+    MethodNotAllowed,
+    /// More than 64 KiB of body.
+    BodyTooLarge,
+    /// No `Authorization` header, or one that holds no well-formed key.
+    MalformedKey,
+    /// A well-formed key that is unknown, revoked or expired; which of them is not told.
+    RefusedKey,
+    /// The key may not create contacts.
+    MissingScope,
+    /// The key is restricted to another workspace.
+    OtherWorkspace,
+    /// A `Content-Type` that is not JSON.
+    UnsupportedMediaType,
+    /// The body is missing, unreadable, or has fields at fault.
+    InvalidBody(InvalidBody),
+    /// The workspace doesn't exist or belongs to another tenant; which of them is not told.
+    WorkspaceNotFound,
+    /// The workspace has a contact with this address under another name; its id, if it has one.
+    Conflict(Option<String>),
+    /// A database call didn't end well.
+    Database(Fault),
+    /// The request's time was up before the database had answered.
+    OutOfTime,
+    /// The code panicked: a defect.
+    Panic,
+}
+
+/// What the caller of a failed request gets, and the word under which it is counted.
+pub(crate) struct Failure {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The outcome in log line and metrics.
+    pub outcome: &'static str,
+    /// The `error` member.
+    pub sentence: Cow<'static, str>,
+    /// The header that this failure carries beyond those of every answer.
+    pub header: Option<(HeaderName, HeaderValue)>,
+}
+
+const NOT_NOW: &str =
+    "The service can't reach its database in time. Nothing is half done: send the same request again.";
+
+impl Error {
+    /// Status, outcome, sentence and header of each case (contract, section 2).
+    pub(crate) fn answer(&self) -> Failure {
+        const fn value(text: &'static str) -> Option<HeaderValue> {
+            Some(HeaderValue::from_static(text))
+        }
+        let (status, outcome, sentence, header) = match self {
+            Self::NoSuchPath => (
+                StatusCode::NOT_FOUND,
+                "no_such_path",
+                "There is nothing at this path. Contacts are created with POST /api/contacts.",
+                None,
+            ),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "Only POST is allowed here: it creates a contact.",
+                value("POST").map(|post| (header::ALLOW, post)),
+            ),
+            Self::BodyTooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                "The body is larger than 64 KiB (65,536 bytes).",
+                None,
+            ),
+            Self::MalformedKey => (
+                StatusCode::UNAUTHORIZED,
+                "unauthenticated",
+                "Send an API key in the Authorization header: Bearer sf_live_v1_… or Bearer sf_test_v1_…",
+                value("Bearer").map(|bearer| (header::WWW_AUTHENTICATE, bearer)),
+            ),
+            Self::RefusedKey => (
+                StatusCode::UNAUTHORIZED,
+                "unauthenticated",
+                "The API key is not valid. Ask for a new one if it was revoked or has expired.",
+                value("Bearer").map(|bearer| (header::WWW_AUTHENTICATE, bearer)),
+            ),
+            Self::MissingScope => (
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "The API key lacks the scope contacts:write.",
+                None,
+            ),
+            Self::OtherWorkspace => (
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "The API key is restricted to another workspace.",
+                None,
+            ),
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "The Content-Type must be application/json.",
+                None,
+            ),
+            Self::InvalidBody(invalid) => {
+                return Failure {
+                    status: StatusCode::BAD_REQUEST,
+                    outcome: "invalid",
+                    sentence: invalid.sentence(),
+                    header: None,
+                };
+            }
+            Self::WorkspaceNotFound => (
+                StatusCode::NOT_FOUND,
+                "workspace_not_found",
+                "Workspace not found",
+                None,
+            ),
+            Self::Conflict(id) => (
+                StatusCode::CONFLICT,
+                "conflict",
+                "The workspace already has a contact with this e-mail address under another name.",
+                id.as_deref().and_then(location),
+            ),
+            Self::Database(fault) if fault.remedy() == Remedy::Operator => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "fault",
+                "The service failed. The fault is on our side and has been logged.",
+                None,
+            ),
+            Self::Database(_) | Self::OutOfTime => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                NOT_NOW,
+                value("1").map(|second| (header::RETRY_AFTER, second)),
+            ),
+            Self::Panic => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "panic",
+                "The service failed. The fault is on our side and has been logged.",
+                None,
+            ),
+        };
+        Failure {
+            status,
+            outcome,
+            sentence: Cow::Borrowed(sentence),
+            header,
+        }
+    }
+}
+
+/// Where the platform's read endpoint has a contact (contract, section 1): nothing for an id that cannot stand in a header.
+pub(crate) fn location(id: &str) -> Option<(HeaderName, HeaderValue)> {
+    let value = HeaderValue::try_from(format!("/api/contacts/{id}")).ok()?;
+    Some((header::LOCATION, value))
+}

@@ -1,0 +1,243 @@
+//! API Gateway's events, reduced to what the contract reads (section 7).
+//!
+//! `lambda_http`'s adapter builds a whole `http::Request` and panics on events that real callers cause: an odd `Host` or
+//! `X-Forwarded-Proto`, a space in the query string, broken base64, tens of thousands of header lines. This service reads
+//! seven things of an event, so it reads those seven, and nothing else that a caller sends can matter.
+
+use std::fmt;
+
+use lambda_runtime::Diagnostic;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+use crate::json::JsonString;
+
+/// The two payload formats of API Gateway's Lambda proxy integrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayloadFormat {
+    /// REST APIs, and HTTP APIs that ask for it.
+    V1,
+    /// HTTP APIs and function URLs.
+    V2,
+}
+
+/// What the service reads of an event. Every text is as the caller sent it and may be anything, not even UTF-8.
+pub struct Event {
+    /// The format, which the answer must have too.
+    pub format: PayloadFormat,
+    /// The HTTP method.
+    pub method: Vec<u8>,
+    /// The path, not decoded.
+    pub path: Vec<u8>,
+    /// The deployment stage, which may stand before the path.
+    pub stage: Option<Vec<u8>>,
+    /// The id that API Gateway gave the request.
+    pub request_id: Option<String>,
+    /// The headers that matter.
+    pub headers: Headers,
+    /// The body, unless it is missing or empty.
+    pub body: Option<Body>,
+}
+
+/// The body as the event carries it.
+pub struct Body {
+    /// The body itself, or its base64 form.
+    pub text: Vec<u8>,
+    /// Which of the two.
+    pub is_base64: bool,
+}
+
+/// The two headers that the service reads. One that stands more than once is joined with commas, as RFC 9110 (section
+/// 5.3) has it; neither of the two allows a list, so a repeated one is malformed.
+#[derive(Default)]
+pub struct Headers {
+    /// `Authorization`
+    pub authorization: Option<Vec<u8>>,
+    /// `Content-Type`
+    pub content_type: Option<Vec<u8>>,
+}
+
+/// The invocation's payload is no API Gateway proxy event.
+///
+/// Its message is fixed: `serde_json`'s own would quote the payload, and this one goes to a log.
+#[derive(Debug)]
+pub struct NotAnApiGatewayEvent;
+
+impl fmt::Display for NotAnApiGatewayEvent {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("the event is neither an API Gateway HTTP API event (2.0) nor a REST API proxy event (1.0)")
+    }
+}
+
+impl std::error::Error for NotAnApiGatewayEvent {}
+
+impl From<NotAnApiGatewayEvent> for Diagnostic {
+    fn from(error: NotAnApiGatewayEvent) -> Self {
+        Self {
+            error_type: "NotAnApiGatewayEvent".to_owned(),
+            error_message: error.to_string(),
+        }
+    }
+}
+
+/// Both formats at once: which of the two it is shows in which members are there.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    #[serde(borrow)]
+    version: Option<JsonString<'a>>,
+    #[serde(borrow)]
+    raw_path: Option<JsonString<'a>>,
+    #[serde(borrow)]
+    path: Option<JsonString<'a>>,
+    #[serde(borrow)]
+    http_method: Option<JsonString<'a>>,
+    #[serde(borrow)]
+    request_context: Option<WireContext<'a>>,
+    headers: Option<Headers>,
+    multi_value_headers: Option<Headers>,
+    #[serde(borrow)]
+    body: Option<JsonString<'a>>,
+    is_base64_encoded: Option<bool>,
+    /// Authorizer events have the members of a request, and this one.
+    #[serde(rename = "type")]
+    authorizer: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireContext<'a> {
+    #[serde(borrow)]
+    stage: Option<JsonString<'a>>,
+    #[serde(borrow)]
+    request_id: Option<JsonString<'a>>,
+    #[serde(borrow)]
+    http: Option<WireHttp<'a>>,
+    /// A load balancer's event looks like a 1.0 event, but for this.
+    elb: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct WireHttp<'a> {
+    #[serde(borrow)]
+    method: Option<JsonString<'a>>,
+}
+
+impl Event {
+    /// Reads an invocation's payload.
+    ///
+    /// # Errors
+    ///
+    /// It is no API Gateway proxy event of payload format 1.0 or 2.0.
+    pub fn parse(payload: &str) -> Result<Self, NotAnApiGatewayEvent> {
+        let wire: Wire = serde_json::from_str(payload).map_err(|_| NotAnApiGatewayEvent)?;
+        let context = wire.request_context.ok_or(NotAnApiGatewayEvent)?;
+        if context.elb.is_some() || wire.authorizer.is_some() {
+            return Err(NotAnApiGatewayEvent);
+        }
+        let version = wire.version.as_ref().map(|version| &*version.0);
+        let (format, method, path) = match (version, context.http, wire.raw_path) {
+            (None | Some(b"2.0"), Some(http), Some(path)) => (PayloadFormat::V2, http.method, Some(path)),
+            (None | Some(b"1.0"), None, None) => (PayloadFormat::V1, wire.http_method, wire.path),
+            _ => return Err(NotAnApiGatewayEvent),
+        };
+        let single = wire.headers.unwrap_or_default();
+        let multi = wire.multi_value_headers.unwrap_or_default();
+        Ok(Self {
+            format,
+            method: method.ok_or(NotAnApiGatewayEvent)?.into_owned(),
+            path: path.ok_or(NotAnApiGatewayEvent)?.into_owned(),
+            stage: context.stage.map(JsonString::into_owned),
+            request_id: context.request_id.and_then(|id| id.as_str().map(str::to_owned)),
+            headers: Headers {
+                authorization: multi.authorization.or(single.authorization),
+                content_type: multi.content_type.or(single.content_type),
+            },
+            body: wire.body.filter(|body| !body.0.is_empty()).map(|body| Body {
+                text: body.into_owned(),
+                is_base64: wire.is_base64_encoded.unwrap_or(false),
+            }),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Lines;
+
+        impl<'de> Visitor<'de> for Lines {
+            type Value = Headers;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("a map of headers")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
+                let mut headers = Headers::default();
+                while let Some(name) = map.next_key::<JsonString>()? {
+                    let slot = if name.0.eq_ignore_ascii_case(b"authorization") {
+                        &mut headers.authorization
+                    } else if name.0.eq_ignore_ascii_case(b"content-type") {
+                        &mut headers.content_type
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    };
+                    if let Some(values) = map.next_value::<Option<HeaderValues>>()? {
+                        values.append_to(slot);
+                    }
+                }
+                Ok(headers)
+            }
+        }
+
+        deserializer.deserialize_map(Lines)
+    }
+}
+
+/// A header's value: a string in `headers`, a list of them in `multiValueHeaders`.
+struct HeaderValues(Vec<Vec<u8>>);
+
+impl HeaderValues {
+    fn append_to(self, slot: &mut Option<Vec<u8>>) {
+        for value in self.0 {
+            match slot {
+                Some(line) => {
+                    line.extend_from_slice(b", ");
+                    line.extend(value);
+                }
+                None => *slot = Some(value),
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for HeaderValues {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = HeaderValues;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("a header's value or a list of them")
+            }
+
+            fn visit_bytes<E>(self, value: &[u8]) -> Result<HeaderValues, E> {
+                Ok(HeaderValues(vec![value.to_vec()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<HeaderValues, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = seq.next_element::<JsonString>()? {
+                    values.push(value.into_owned());
+                }
+                Ok(HeaderValues(values))
+            }
+        }
+
+        deserializer.deserialize_bytes(OneOrMany)
+    }
+}

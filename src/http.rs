@@ -1,0 +1,241 @@
+//! From event to answer: the order of the checks, and what an answer looks like (contract, sections 1, 2 and 7).
+
+use std::{panic::AssertUnwindSafe, time::SystemTime};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use chrono::Utc;
+use futures_util::FutureExt as _;
+use lambda_http::{
+    Body as ResponseBody,
+    aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayV2httpResponse},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+};
+use lambda_runtime::LambdaEvent;
+use serde::Serialize;
+use serde_json::{json, value::RawValue};
+
+use crate::{
+    api_key::{Grant, KeyHash},
+    budget,
+    contact::{Contact, StoredContact},
+    error::{Error, location},
+    event::{Body, Event, NotAnApiGatewayEvent, PayloadFormat},
+    log::RequestLog,
+    new_contact::{InvalidBody, NewContact},
+    store::{Fault, READ, READ_KEY, Store, WRITE, Written, required_uuid},
+};
+
+const PATH: &[u8] = b"/api/contacts";
+const MAX_BODY_BYTES: usize = 65_536;
+
+/// A contact that answers a request, and whether the request created it.
+struct Success {
+    contact: Contact,
+    created: bool,
+}
+
+/// Answers one invocation: whatever the caller or the database does, with one of the contract's answers and one log line.
+///
+/// # Errors
+///
+/// Only if the payload is no API Gateway proxy event: then there is nobody to answer, and the invocation fails.
+pub async fn handle(store: &Store, event: LambdaEvent<Box<RawValue>>) -> Result<Response, NotAnApiGatewayEvent> {
+    let LambdaEvent { payload, context } = event;
+    let time = budget::for_request(context.deadline(), SystemTime::now());
+    let event = Event::parse(payload.get())?;
+    drop(payload);
+    let format = event.format;
+    let mut log = RequestLog::start(context.request_id, event.request_id.clone());
+    // A panic leaves only the log line behind, whose fields are each valid by themselves, so it is safe to go on using it.
+    let work = AssertUnwindSafe(create_contact(store, event, &mut log)).catch_unwind();
+    let result = match tokio::time::timeout(time, work).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => Err(Error::Panic),
+        Err(_elapsed) => Err(Error::OutOfTime),
+    };
+    Ok(respond(format, result, log))
+}
+
+/// The contract's checks in the contract's order, and the write.
+async fn create_contact(store: &Store, event: Event, log: &mut RequestLog) -> Result<Success, Error> {
+    if !is_the_path(&event) {
+        return Err(Error::NoSuchPath);
+    }
+    if event.method != b"POST" {
+        return Err(Error::MethodNotAllowed);
+    }
+    let body = read_body(event.body)?;
+    let key = event
+        .headers
+        .authorization
+        .and_then(|value| KeyHash::from_authorization(&value))
+        .ok_or(Error::MalformedKey)?;
+    if !event.headers.content_type.as_deref().is_none_or(is_json) {
+        return Err(Error::UnsupportedMediaType);
+    }
+
+    // Parsed here, for the workspace id, but answered only once the key is known to be good: a caller without one learns
+    // nothing about fields.
+    let new = body.and_then(|body| NewContact::parse(&body));
+    let (key_item, workspace) = match &new {
+        Ok(new) => {
+            log.operation = Some(READ);
+            store.read(&key, new.workspace_id, &log.attempts).await
+        }
+        Err(_) => {
+            log.operation = Some(READ_KEY);
+            let key_item = store.read_key(&key, &log.attempts).await;
+            key_item.map(|key_item| (key_item, None))
+        }
+    }
+    .map_err(Error::Database)?;
+    let unreadable = |malformed| Error::Database(Fault::malformed(READ, malformed));
+    let grant = match key_item {
+        Some(item) => Grant::from_item(&item, Utc::now().timestamp()).map_err(unreadable)?,
+        None => None,
+    }
+    .ok_or(Error::RefusedKey)?;
+    log.tenant_id = Some(grant.tenant_id);
+    if !grant.writes_contacts {
+        return Err(Error::MissingScope);
+    }
+    let new = new.map_err(Error::InvalidBody)?;
+    log.workspace_id = Some(new.workspace_id);
+    if grant.workspace_id.is_some_and(|only| only != new.workspace_id) {
+        return Err(Error::OtherWorkspace);
+    }
+    let owner = workspace
+        .map(|item| required_uuid(&item, "tenantId"))
+        .transpose()
+        .map_err(unreadable)?;
+    if owner != Some(grant.tenant_id) {
+        return Err(Error::WorkspaceNotFound);
+    }
+
+    let contact = StoredContact::create(&new, grant.tenant_id, Utc::now());
+    log.operation = Some(WRITE);
+    match store
+        .create(&contact, &new, &log.attempts)
+        .await
+        .map_err(Error::Database)?
+    {
+        Written::Created => Ok(Success {
+            contact: contact.contact,
+            created: true,
+        }),
+        Written::Existing(stored) if stored.contradicts(new.name.as_str()) => Err(Error::Conflict(stored.contact.id)),
+        Written::Existing(stored) => Ok(Success {
+            contact: stored.contact,
+            created: false,
+        }),
+    }
+}
+
+/// The path is taken literally, with or without the event's stage before it.
+fn is_the_path(event: &Event) -> bool {
+    if event.path == PATH {
+        return true;
+    }
+    let after_stage = event
+        .stage
+        .as_deref()
+        .filter(|stage| !stage.is_empty())
+        .and_then(|stage| event.path.strip_prefix(b"/")?.strip_prefix(stage));
+    after_stage == Some(PATH)
+}
+
+/// The body's bytes, or why there are none; a body that is too large is an error of its own, before all others.
+fn read_body(body: Option<Body>) -> Result<Result<Vec<u8>, InvalidBody>, Error> {
+    let Some(Body { text, is_base64 }) = body else {
+        return Ok(Err(InvalidBody::Missing));
+    };
+    let bytes = if is_base64 {
+        // Four characters carry three bytes; what is longer need not be decoded to be refused.
+        if text.len() > MAX_BODY_BYTES.div_ceil(3) * 4 {
+            return Err(Error::BodyTooLarge);
+        }
+        match BASE64.decode(text) {
+            Ok(bytes) => bytes,
+            Err(_) => return Ok(Err(InvalidBody::NotBase64)),
+        }
+    } else {
+        text
+    };
+    if bytes.len() > MAX_BODY_BYTES {
+        return Err(Error::BodyTooLarge);
+    }
+    Ok(Ok(bytes))
+}
+
+/// `application/json` or `application/*+json`, in any case, with or without parameters.
+fn is_json(content_type: &[u8]) -> bool {
+    let essence = content_type
+        .split(|&byte| byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii()
+        .to_ascii_lowercase();
+    let Some(subtype) = essence.strip_prefix(b"application/") else {
+        return false;
+    };
+    let is_token = subtype
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte));
+    subtype == b"json" || (is_token && subtype.len() > b"+json".len() && subtype.ends_with(b"+json"))
+}
+
+/// An answer in the payload format of the event that it answers.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Response {
+    /// For REST APIs: all headers in `multiValueHeaders`.
+    V1(ApiGatewayProxyResponse),
+    /// For HTTP APIs and function URLs: all headers in `headers`.
+    V2(ApiGatewayV2httpResponse),
+}
+
+fn respond(format: PayloadFormat, result: Result<Success, Error>, mut log: RequestLog) -> Response {
+    let mut headers = HeaderMap::with_capacity(3);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let (status, body) = match result {
+        Ok(Success { contact, created }) => {
+            headers.extend(contact.id.as_deref().and_then(location));
+            let (status, outcome) = if created {
+                (StatusCode::CREATED, "created")
+            } else {
+                (StatusCode::OK, "existing")
+            };
+            log.finish(status, outcome);
+            // Strings and nulls under fixed names: nothing that `serde_json` can refuse.
+            let body = serde_json::to_string(&contact).expect("a contact is JSON");
+            (status, body)
+        }
+        Err(error) => {
+            let failure = error.answer();
+            headers.extend(failure.header);
+            if let Error::Database(fault) = error {
+                log.fault = Some(fault);
+            }
+            log.finish(failure.status, failure.outcome);
+            (failure.status, json!({ "error": failure.sentence }).to_string())
+        }
+    };
+    let status_code = i64::from(status.as_u16());
+    match format {
+        PayloadFormat::V1 => {
+            let mut response = ApiGatewayProxyResponse::default();
+            response.status_code = status_code;
+            response.multi_value_headers = headers;
+            response.body = Some(ResponseBody::Text(body));
+            Response::V1(response)
+        }
+        PayloadFormat::V2 => {
+            let mut response = ApiGatewayV2httpResponse::default();
+            response.status_code = status_code;
+            response.headers = headers;
+            response.body = Some(ResponseBody::Text(body));
+            Response::V2(response)
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! A contact's name: normalised, checked, and split into first and last name (contract, sections 1 and 4).
+//!
+//! Nothing is dropped or re-cased. A name that a rule here would mangle is worse than one that is split in the wrong
+//! place, so the splitting only ever chooses where the one space between first and last name is.
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{DefaultIgnorableCodePoint, GeneralCategory},
+};
+
+const MAX_CHARS: usize = 200;
+
+/// What follows a family name and belongs to it; compared without full stops.
+const SUFFIXES: [&str; 8] = ["jr", "sr", "ii", "iii", "iv", "phd", "md", "esq"];
+
+/// What precedes a family name and belongs to it.
+const PARTICLES: [&str; 40] = [
+    "van", "vande", "vanden", "vander", "von", "vom", "der", "den", "de", "del", "della", "dello", "degli", "di", "da",
+    "do", "dos", "das", "du", "des", "la", "las", "le", "lo", "los", "el", "al", "bin", "bint", "ibn", "ben", "zu",
+    "zum", "zur", "ter", "ten", "te", "'t", "af", "av",
+];
+
+/// What joins two family names.
+const CONJUNCTIONS: [&str; 2] = ["y", "e"];
+
+/// A full name: NFC, single spaces, 1 to 200 characters (Unicode scalar values), something visible and nothing harmful.
+///
+/// `first` alone, or `first` and `last` with one space between them, is the name as it is stored and compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    full: String,
+    /// The length of the first name in bytes; the whole of `full` if there is no last name.
+    first_len: usize,
+}
+
+/// Why a text is no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidName {
+    /// Empty, only white space, or nothing that can be seen.
+    Empty,
+    /// More than 200 characters.
+    TooLong,
+    /// A control character.
+    Control,
+    /// A bidirectional embedding, override or isolate: it would reorder the text around it.
+    Bidi,
+}
+
+impl Name {
+    /// Normalises and splits a name.
+    ///
+    /// # Errors
+    ///
+    /// What of section 1's rule the text breaks.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let text = ComposingNormalizerBorrowed::new_nfc().normalize(text);
+        let mut full = String::with_capacity(text.len());
+        for word in text.split_whitespace() {
+            if !full.is_empty() {
+                full.push(' ');
+            }
+            full.push_str(word);
+        }
+        if full.chars().any(char::is_control) {
+            return Err(InvalidName::Control);
+        }
+        if full.chars().any(is_bidi_control) {
+            return Err(InvalidName::Bidi);
+        }
+        if !full.chars().any(is_visible) {
+            return Err(InvalidName::Empty);
+        }
+        if full.chars().count() > MAX_CHARS {
+            return Err(InvalidName::TooLong);
+        }
+        Ok(Self::split(full))
+    }
+
+    /// The name as it is stored and compared.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.full
+    }
+
+    /// The first name; never empty.
+    #[must_use]
+    pub fn first(&self) -> &str {
+        &self.full[..self.first_len]
+    }
+
+    /// The last name, unless the name is one word.
+    #[must_use]
+    pub fn last(&self) -> Option<&str> {
+        self.full.get(self.first_len + 1..)
+    }
+
+    /// Section 4's three rules, in their order.
+    fn split(full: String) -> Self {
+        if let Some((last, first)) = last_comma_first(&full) {
+            return Self {
+                full: format!("{first} {last}"),
+                first_len: first.len(),
+            };
+        }
+        let words: Vec<&str> = full.split(' ').collect();
+        if words.len() == 1 {
+            let first_len = full.len();
+            return Self { full, first_len };
+        }
+        let first_len = words[..last_name_start(&words)].join(" ").len();
+        Self { full, first_len }
+    }
+}
+
+/// `Last, First`: exactly one comma, text on both sides of it, and more than suffixes after it.
+fn last_comma_first(full: &str) -> Option<(&str, &str)> {
+    let (last, first) = full.split_once(',')?;
+    let (last, first) = (last.trim_end(), first.trim_start());
+    let names = !first.contains(',') && !last.is_empty() && !first.is_empty();
+    (names && !first.split(' ').all(is_suffix)).then_some((last, first))
+}
+
+/// The index of the last name's first word, of two words or more: at least one is left for the first name.
+fn last_name_start(words: &[&str]) -> usize {
+    let mut start = words.len() - 1;
+    while start > 1 && is_suffix(words[start]) {
+        start -= 1;
+    }
+    let particles = |mut start: usize| {
+        while start > 1 && is_one_of(&PARTICLES, words[start - 1]) {
+            start -= 1;
+        }
+        start
+    };
+    start = particles(start);
+    // A conjunction takes the word before it along, so there must be one more for the first name.
+    if start > 2 && is_one_of(&CONJUNCTIONS, words[start - 1]) {
+        start = particles(start - 2);
+    }
+    start
+}
+
+fn is_suffix(word: &str) -> bool {
+    let letters: String = word.chars().filter(|&c| c != '.').collect();
+    is_one_of(&SUFFIXES, &letters)
+}
+
+fn is_one_of(list: &[&str], word: &str) -> bool {
+    list.iter().any(|entry| entry.eq_ignore_ascii_case(word))
+}
+
+fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether a character shows: no white space, control or format character, nothing that Unicode says to ignore in
+/// display, and not U+2800, the Braille pattern of no dots.
+fn is_visible(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_graphic();
+    }
+    !(c.is_whitespace()
+        || c == '\u{2800}'
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+        || matches!(
+            CodePointMapData::<GeneralCategory>::new().get(c),
+            GeneralCategory::Control | GeneralCategory::Format
+        ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: what is sent, first name, last name (empty: null).
+    fn assert_split(rows: &[(&str, &str, &str)]) {
+        for (sent, first, last) in rows {
+            let name = Name::parse(sent).unwrap_or_else(|fault| panic!("{sent:?}: {fault:?}"));
+            let last = (!last.is_empty()).then_some(*last);
+            assert_eq!((name.first(), name.last()), (*first, last), "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn the_contracts_table() {
+        assert_split(&[
+            ("Henrik Larsen", "Henrik", "Larsen"),
+            ("Mary Ann Smith", "Mary Ann", "Smith"),
+            ("Ludwig van Beethoven", "Ludwig", "van Beethoven"),
+            ("Anne-Marie von der Leyen", "Anne-Marie", "von der Leyen"),
+            ("Juan de la Cruz", "Juan", "de la Cruz"),
+            ("Larsen, Henrik", "Henrik", "Larsen"),
+            ("García Márquez, Gabriel", "Gabriel", "García Márquez"),
+            ("José Ortega y Gasset", "José", "Ortega y Gasset"),
+            ("Robert Downey Jr.", "Robert", "Downey Jr."),
+            ("Robert Downey, Jr.", "Robert", "Downey, Jr."),
+            ("de Souza", "de", "Souza"),
+            ("Madonna", "Madonna", ""),
+            ("山田太郎", "山田太郎", ""),
+        ]);
+    }
+
+    #[test]
+    fn names_of_twenty_languages() {
+        assert_split(&[
+            ("Sørina Bjørnson", "Sørina", "Bjørnson"),                   // Norwegian
+            ("Jeroen van den Berg", "Jeroen", "van den Berg"),           // Dutch
+            ("Gerard 't Hooft", "Gerard", "'t Hooft"),                   // Dutch
+            ("Wiebe te Velde", "Wiebe", "te Velde"),                     // Dutch
+            ("Jan Vander Elst", "Jan", "Vander Elst"),                   // Flemish
+            ("Otto von und zu Habsburg", "Otto von und", "zu Habsburg"), // German
+            ("Kurt zum Felde", "Kurt", "zum Felde"),                     // German
+            ("Charles de Gaulle", "Charles", "de Gaulle"),               // French
+            ("Jean de La Fontaine", "Jean", "de La Fontaine"),           // French
+            ("Leonardo da Vinci", "Leonardo", "da Vinci"),               // Italian
+            ("Luca della Robbia", "Luca", "della Robbia"),               // Italian
+            ("Giovanni Degli Esposti", "Giovanni", "Degli Esposti"),     // Italian
+            ("Santiago Ramón y Cajal", "Santiago", "Ramón y Cajal"),     // Spanish
+            ("Ana de la Vega y del Río", "Ana", "de la Vega y del Río"), // Spanish
+            ("Maria dos Santos e Silva", "Maria", "dos Santos e Silva"), // Portuguese
+            ("João da Costa", "João", "da Costa"),                       // Portuguese
+            ("Usama bin Zayd", "Usama", "bin Zayd"),                     // Arabic, romanised
+            ("محمد الأمين", "محمد", "الأمين"),                             // Arabic
+            ("David Ben Gurion", "David", "Ben Gurion"),                 // Hebrew, romanised
+            ("דוד כהן", "דוד", "כהן"),                                   // Hebrew
+            ("Лев Николаевич Толстой", "Лев Николаевич", "Толстой"),     // Russian
+            ("Łukasz Żółć", "Łukasz", "Żółć"),                           // Polish
+            ("Γιώργος Σεφέρης", "Γιώργος", "Σεφέρης"),                   // Greek
+            ("Nguyễn Thị Minh Khai", "Nguyễn Thị Minh", "Khai"),         // Vietnamese
+            ("김 민준", "김", "민준"),                                   // Korean
+            ("अमित कुमार", "अमित", "कुमार"),                               // Hindi
+            ("สมชาย ใจดี", "สมชาย", "ใจดี"),                               // Thai
+            ("Gustaf af Geijerstam", "Gustaf", "af Geijerstam"),         // Swedish
+            ("Jón Þór Ólafsson", "Jón Þór", "Ólafsson"),                 // Icelandic
+            ("Siobhán O'Brien", "Siobhán", "O'Brien"),                   // Irish
+            ("Ayşe Gül Öztürk", "Ayşe Gül", "Öztürk"),                   // Turkish
+            ("Kovács János", "Kovács", "János"),                         // Hungarian
+        ]);
+    }
+
+    #[test]
+    fn every_particle_belongs_to_the_last_name_in_any_case() {
+        for particle in PARTICLES {
+            for particle in [particle.to_owned(), particle.to_uppercase()] {
+                assert_split(&[(&format!("Ana {particle} Berg"), "Ana", &format!("{particle} Berg"))]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_suffix_takes_the_word_before_it_along() {
+        assert_split(&[
+            ("John Smith Jr", "John", "Smith Jr"),
+            ("John Smith SR.", "John", "Smith SR."),
+            ("John Smith ii", "John", "Smith ii"),
+            ("John Smith III", "John", "Smith III"),
+            ("John Smith IV", "John", "Smith IV"),
+            ("John Smith Esq.", "John", "Smith Esq."),
+            ("John van der Berg Jr", "John", "van der Berg Jr"),
+            ("Martin Luther King Jr. PhD", "Martin Luther", "King Jr. PhD"),
+            ("Ann Lee M.D.", "Ann", "Lee M.D."),
+            ("Ann Lee, Ph.D.", "Ann", "Lee, Ph.D."),
+            ("Ann Lee, MD PhD", "Ann", "Lee, MD PhD"),
+            ("Smith JR", "Smith", "JR"),
+            ("Jr. III", "Jr.", "III"),
+        ]);
+    }
+
+    #[test]
+    fn one_word_is_always_left_for_the_first_name() {
+        assert_split(&[
+            ("van der Berg", "van", "der Berg"),
+            ("y Gasset", "y", "Gasset"),
+            ("Ortega y Gasset", "Ortega y", "Gasset"),
+            ("de la Cruz y Soto", "de", "la Cruz y Soto"),
+        ]);
+    }
+
+    #[test]
+    fn only_one_comma_with_text_on_both_sides_swaps() {
+        assert_split(&[
+            ("Larsen,Henrik", "Henrik", "Larsen"),
+            ("Larsen , Henrik", "Henrik", "Larsen"),
+            ("Larsen,", "Larsen,", ""),
+            (", Henrik", ",", "Henrik"),
+            ("Larsen, Henrik, Dr", "Larsen, Henrik,", "Dr"),
+            ("King, Martin Luther Jr.", "Martin Luther Jr.", "King"),
+            ("van Beethoven, Ludwig", "Ludwig", "van Beethoven"),
+        ]);
+        assert_eq!(Name::parse("Larsen, Henrik").unwrap().as_str(), "Henrik Larsen");
+        assert_eq!(
+            Name::parse("Robert Downey, Jr.").unwrap().as_str(),
+            "Robert Downey, Jr."
+        );
+    }
+
+    #[test]
+    fn a_name_is_normalised_to_nfc_with_single_spaces() {
+        for (sent, stored) in [
+            ("  Henrik \t\n Larsen  ", "Henrik Larsen"),
+            ("Henrik\u{3000}\u{a0}\u{2003}Larsen\u{85}", "Henrik Larsen"),
+            ("Jose\u{301} Cruz", "Jos\u{e9} Cruz"),
+            ("\u{212b}ke", "\u{c5}ke"),
+            ("👩\u{200d}👩\u{200d}👧 Smith", "👩\u{200d}👩\u{200d}👧 Smith"),
+            ("می\u{200c}خواهم", "می\u{200c}خواهم"),
+        ] {
+            assert_eq!(Name::parse(sent).unwrap().as_str(), stored, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused_with_its_reason() {
+        for (sent, fault) in [
+            ("", InvalidName::Empty),
+            (" \t\u{2028}", InvalidName::Empty),
+            ("\u{200b}", InvalidName::Empty),
+            ("\u{200d} \u{feff}\u{ad}", InvalidName::Empty),
+            ("\u{3164}", InvalidName::Empty),
+            ("\u{2800}", InvalidName::Empty),
+            ("Hen\0rik", InvalidName::Control),
+            ("Henrik\u{1b}[31m", InvalidName::Control),
+            ("Henrik\u{9f}", InvalidName::Control),
+            ("Henrik\u{1f}Larsen", InvalidName::Control),
+            ("\u{202a}Henrik", InvalidName::Bidi),
+            ("\u{202e}nesraL", InvalidName::Bidi),
+            ("a\u{2066}b\u{2069}", InvalidName::Bidi),
+        ] {
+            assert_eq!(Name::parse(sent), Err(fault), "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_has_at_most_200_characters_once_normalised() {
+        assert!(Name::parse(&"é".repeat(200)).is_ok());
+        assert!(Name::parse(&"e\u{301}".repeat(200)).is_ok());
+        assert!(Name::parse(&format!("  {}  ", "😀".repeat(200))).is_ok());
+        assert_eq!(Name::parse(&"a".repeat(201)), Err(InvalidName::TooLong));
+    }
+}

@@ -1,0 +1,156 @@
+//! API Gateway: an HTTP API with the template's one route, `ANY /api/contacts`, on the `$default` stage.
+//!
+//! Requests become events of payload format 2.0 (API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP
+//! APIs"): header names in lower case, repeated headers joined with commas, cookies apart, and the body as text only for
+//! the media types that API Gateway takes for text.
+
+use std::{
+    net::SocketAddr,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::runtime_api::{Outcome, RuntimeApi};
+
+const ROUTE: &str = "/api/contacts";
+/// The largest body that API Gateway takes: 10 MB.
+pub const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
+
+/// Takes a request through the function and back, or answers as API Gateway itself would.
+pub async fn handle(
+    runtime_api: &RuntimeApi,
+    client: SocketAddr,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    if uri.path() != ROUTE {
+        return own_answer(StatusCode::NOT_FOUND, "Not Found");
+    }
+    if body.len() > MAX_BODY_BYTES {
+        return own_answer(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+    }
+    let event = event(client, method, uri, headers, &body).to_string();
+    match runtime_api.invoke(&event).await {
+        Outcome::Response(answer) => {
+            to_http(&answer).unwrap_or_else(|| own_answer(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
+        }
+        Outcome::Error(_) => own_answer(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+    }
+}
+
+/// The event of payload format 2.0 that API Gateway makes of a request.
+#[must_use]
+pub fn event(client: SocketAddr, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Value {
+    let mut lines: Map<String, Value> = Map::new();
+    let mut cookies = Vec::new();
+    for name in headers.keys() {
+        let values: Vec<String> = headers
+            .get_all(name)
+            .iter()
+            .map(|value| value.as_bytes().iter().map(|&byte| char::from(byte)).collect())
+            .collect();
+        if name == "cookie" {
+            cookies.extend(values.iter().flat_map(|line| line.split("; ").map(str::to_owned)));
+        } else {
+            lines.insert(name.as_str().to_owned(), values.join(",").into());
+        }
+    }
+    lines.insert("x-forwarded-for".to_owned(), client.ip().to_string().into());
+    lines.insert("x-forwarded-port".to_owned(), "443".into());
+    lines.insert("x-forwarded-proto".to_owned(), "https".into());
+    let content_type = headers.get("content-type").and_then(|value| value.to_str().ok());
+    let text = std::str::from_utf8(body)
+        .ok()
+        .filter(|_| content_type.is_some_and(is_text));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let host = headers
+        .get("host")
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
+    let agent = headers
+        .get("user-agent")
+        .and_then(|agent| agent.to_str().ok())
+        .unwrap_or_default();
+    let mut event = json!({
+        "version": "2.0",
+        "routeKey": format!("ANY {ROUTE}"),
+        "rawPath": uri.path(),
+        "rawQueryString": uri.query().unwrap_or_default(),
+        "headers": lines,
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "local",
+            "domainName": host,
+            "domainPrefix": "local",
+            "http": {
+                "method": method.as_str(),
+                "path": uri.path(),
+                "protocol": "HTTP/1.1",
+                "sourceIp": client.ip().to_string(),
+                "userAgent": agent,
+            },
+            "requestId": Uuid::new_v4().to_string(),
+            "routeKey": format!("ANY {ROUTE}"),
+            "stage": "$default",
+            "timeEpoch": u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+        },
+        "isBase64Encoded": text.is_none() && !body.is_empty(),
+    });
+    if !cookies.is_empty() {
+        event["cookies"] = cookies.into();
+    }
+    if !body.is_empty() {
+        event["body"] = text.map_or_else(|| BASE64.encode(body), str::to_owned).into();
+    }
+    event
+}
+
+/// The media types whose bodies API Gateway passes as text.
+fn is_text(content_type: &str) -> bool {
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    essence.starts_with("text/")
+        || ["application/json", "application/xml", "application/javascript"].contains(&essence.as_str())
+}
+
+/// The HTTP response of an answer in format 2.0, if it is one.
+fn to_http(answer: &Value) -> Option<Response<Body>> {
+    let status = u16::try_from(answer["statusCode"].as_u64()?).ok()?;
+    let body = answer["body"].as_str().unwrap_or_default();
+    let body = match answer["isBase64Encoded"].as_bool() {
+        Some(true) => BASE64.decode(body).ok()?,
+        _ => body.as_bytes().to_vec(),
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).ok()?;
+    for (name, value) in answer["headers"].as_object()? {
+        let name = HeaderName::try_from(name).ok()?;
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::try_from(value.as_str()?).ok()?);
+    }
+    Some(response)
+}
+
+/// What API Gateway answers without asking the function, in its own shape.
+fn own_answer(status: StatusCode, message: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(json!({ "message": message }).to_string()));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert("content-type", HeaderValue::from_static("application/json"));
+    response
+}

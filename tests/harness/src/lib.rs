@@ -1,0 +1,17 @@
+//! Lambda, API Gateway and DynamoDB on one machine: real parts around the real function.
+//!
+//! | module | stands for |
+//! | --- | --- |
+//! | [`engine`] | DynamoDB: an embedded engine that speaks its protocol, or any other at a URL |
+//! | [`template`] | `template.yaml`: the tables that the engine gets |
+//! | [`runtime_api`] | Lambda: the Runtime API that a function's process asks for its next invocation |
+//! | [`function`] | the function's process |
+//! | [`gateway`] | API Gateway: HTTP into events, answers into HTTP |
+//! | [`fixture`] | a tenant, its workspaces and keys |
+
+pub mod engine;
+pub mod fixture;
+pub mod function;
+pub mod gateway;
+pub mod runtime_api;
+pub mod template;

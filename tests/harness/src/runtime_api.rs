@@ -1,0 +1,183 @@
+//! Lambda's Runtime API on loopback (AWS Lambda Developer Guide, "Using the Lambda runtime API", version 2018-06-01).
+
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{DefaultBodyLimit, Path, State},
+    http::{Response, StatusCode},
+    routing::{get, post},
+};
+use serde_json::Value;
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex as AsyncMutex, mpsc, oneshot},
+    task::JoinHandle,
+};
+use uuid::Uuid;
+
+/// How an invocation ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The function answered.
+    Response(Value),
+    /// The function reported an error.
+    Error(Value),
+}
+
+struct Invocation {
+    id: String,
+    event: String,
+    deadline: SystemTime,
+}
+
+struct Shared {
+    queue: mpsc::UnboundedSender<Invocation>,
+    next: AsyncMutex<mpsc::UnboundedReceiver<Invocation>>,
+    running: Mutex<HashMap<String, oneshot::Sender<Outcome>>>,
+}
+
+/// A Runtime API for any number of processes of one function; it ends when it is dropped.
+pub struct RuntimeApi {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+}
+
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl RuntimeApi {
+    /// Starts one on a free port.
+    ///
+    /// # Errors
+    ///
+    /// There is no port to be had.
+    pub async fn start() -> io::Result<Self> {
+        let (queue, next) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            queue,
+            next: AsyncMutex::new(next),
+            running: Mutex::default(),
+        });
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next_invocation))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .layer(DefaultBodyLimit::disable())
+            .with_state(Arc::clone(&shared));
+        let server = tokio::spawn(async move {
+            // `serve` returns no error: it goes on after one.
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Self {
+            address,
+            shared,
+            server,
+        })
+    }
+
+    /// The function's environment for this Runtime API.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(String, String)> {
+        [
+            ("AWS_LAMBDA_RUNTIME_API", self.address.to_string().as_str()),
+            ("AWS_LAMBDA_FUNCTION_NAME", "create-contact"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+    }
+
+    /// Invokes the function with an event and waits for what becomes of it, for as long as a process is there to take it.
+    pub async fn invoke(&self, event: &str) -> Outcome {
+        self.invoke_with_deadline(event, SystemTime::now() + Duration::from_secs(10))
+            .await
+    }
+
+    /// Invokes the function with a deadline of its own.
+    ///
+    /// # Panics
+    ///
+    /// The Runtime API itself is gone.
+    pub async fn invoke_with_deadline(&self, event: &str, deadline: SystemTime) -> Outcome {
+        let (answered, answer) = oneshot::channel();
+        let id = Uuid::new_v4().to_string();
+        self.shared
+            .running
+            .lock()
+            .expect("no holder panics")
+            .insert(id.clone(), answered);
+        let invocation = Invocation {
+            id,
+            event: event.to_owned(),
+            deadline,
+        };
+        self.shared
+            .queue
+            .send(invocation)
+            .expect("the queue lives as long as this");
+        answer.await.expect("the Runtime API is there")
+    }
+}
+
+async fn next_invocation(State(shared): State<Arc<Shared>>) -> Response<Body> {
+    let invocation = shared.next.lock().await.recv().await;
+    let Some(Invocation { id, event, deadline }) = invocation else {
+        return status(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    Response::builder()
+        .header("Content-Type", "application/json")
+        .header("Lambda-Runtime-Aws-Request-Id", id)
+        .header("Lambda-Runtime-Deadline-Ms", deadline.to_string())
+        .header(
+            "Lambda-Runtime-Invoked-Function-Arn",
+            "arn:aws:lambda:eu-central-1:123456789012:function:create-contact",
+        )
+        .header(
+            "Lambda-Runtime-Trace-Id",
+            "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0",
+        )
+        .body(Body::from(event))
+        .expect("headers without control characters")
+}
+
+async fn response(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: String) -> Response<Body> {
+    shared.end(&id, &body, Outcome::Response)
+}
+
+async fn error(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: String) -> Response<Body> {
+    shared.end(&id, &body, Outcome::Error)
+}
+
+impl Shared {
+    fn end(&self, id: &str, body: &str, outcome: impl FnOnce(Value) -> Outcome) -> Response<Body> {
+        let running = self.running.lock().expect("no holder panics").remove(id);
+        let (Some(running), Ok(body)) = (running, serde_json::from_str(body)) else {
+            return status(StatusCode::BAD_REQUEST);
+        };
+        // Nobody may be waiting any more.
+        let _ = running.send(outcome(body));
+        status(StatusCode::ACCEPTED)
+    }
+}
+
+fn status(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
