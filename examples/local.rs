@@ -22,7 +22,7 @@ use axum::{
 };
 use harness::{
     engine::Engine,
-    fixture::{self, Key},
+    fixture::{self, DEMO_KEY, DEMO_TENANT, DEMO_WORKSPACES},
     function::Function,
     gateway,
     runtime_api::RuntimeApi,
@@ -42,13 +42,6 @@ Usage: cargo run --example local -- [options]
   --dynamodb URL     use the DynamoDB at this URL, DynamoDB Local for instance (embedded)
   --help             this page
 ";
-
-const TENANT: &str = "0198c1a5-6f00-7000-8000-00000000000a";
-const WORKSPACES: [&str; 2] = [
-    "0198c1a5-6f00-7000-8000-000000000001",
-    "0198c1a5-6f00-7000-8000-000000000002",
-];
-const KEY: &str = "sf_test_v1_LocalDemoKeyLocalDemoKey";
 
 fn main() -> ExitCode {
     if env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
@@ -130,11 +123,7 @@ async fn serve(options: Options) -> Result<(), String> {
     };
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml");
     let tables = engine.create_tables(&template, "").await?;
-    let client = engine.client();
-    fixture::put_key(&client, &tables, &Key::of(KEY, TENANT)).await;
-    for workspace in WORKSPACES {
-        fixture::put_workspace(&client, &tables, workspace, TENANT).await;
-    }
+    fixture::put_demo(&engine.client(), &tables).await;
 
     let runtime_api = RuntimeApi::start().await.map_err(|error| error.to_string())?;
     let environment = [runtime_api.environment(), tables.environment(&engine)].concat();
@@ -175,21 +164,21 @@ fn announce(address: SocketAddr, engine: &Engine) {
         "create-contact listens on http://{address}
 
   DynamoDB    {}
-  tenant      {TENANT}
+  tenant      {DEMO_TENANT}
   workspaces  {}
               {}
-  API key     {KEY}
+  API key     {DEMO_KEY}
 
 Create a contact:
 
 curl -i http://{address}/api/contacts \\
-  -H 'Authorization: Bearer {KEY}' \\
+  -H 'Authorization: Bearer {DEMO_KEY}' \\
   -H 'Content-Type: application/json' \\
   -d '{{\"workspaceId\":\"{}\",\"name\":\"Henrik Larsen\",\"email\":\"henrik@acme-customer.de\"}}'
 
 Ctrl-C ends it.
 ",
-        engine.url, WORKSPACES[0], WORKSPACES[1], WORKSPACES[0]
+        engine.url, DEMO_WORKSPACES[0], DEMO_WORKSPACES[1], DEMO_WORKSPACES[0]
     );
 }
 

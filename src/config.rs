@@ -126,6 +126,10 @@ impl Config {
 
     /// Builds the client: by hand, because `aws-config` would read profiles and ask services that a function never needs,
     /// and pay for it at every start.
+    ///
+    /// # Panics
+    ///
+    /// Never: what could make the TLS library panic was taken out of the CA bundle when it was read.
     #[must_use]
     pub fn client(&self) -> Client {
         let trust_store = match &self.ca_bundle {
@@ -194,9 +198,11 @@ fn trusted_certificates(path: &str) -> Result<Vec<u8>, String> {
         let certificate = certificate.map_err(|_| format!("{path} is no PEM file"))?;
         if anchors.add(certificate.clone()).is_ok() {
             let base64 = BASE64.encode(&certificate);
-            pem.push_str(&format!(
-                "-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n"
-            ));
+            pem.extend([
+                "-----BEGIN CERTIFICATE-----\n",
+                &base64,
+                "\n-----END CERTIFICATE-----\n",
+            ]);
         }
     }
     if anchors.is_empty() {

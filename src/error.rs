@@ -66,9 +66,7 @@ const NOT_NOW: &str =
 impl Error {
     /// Status, outcome, sentence and header of each case (contract, section 2).
     pub(crate) fn answer(&self) -> Failure {
-        const fn value(text: &'static str) -> Option<HeaderValue> {
-            Some(HeaderValue::from_static(text))
-        }
+        let with = |name, value| Some((name, HeaderValue::from_static(value)));
         let (status, outcome, sentence, header) = match self {
             Self::NoSuchPath => (
                 StatusCode::NOT_FOUND,
@@ -80,7 +78,7 @@ impl Error {
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
                 "Only POST is allowed here: it creates a contact.",
-                value("POST").map(|post| (header::ALLOW, post)),
+                with(header::ALLOW, "POST"),
             ),
             Self::BodyTooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -92,13 +90,13 @@ impl Error {
                 StatusCode::UNAUTHORIZED,
                 "unauthenticated",
                 "Send an API key in the Authorization header: Bearer sf_live_v1_… or Bearer sf_test_v1_…",
-                value("Bearer").map(|bearer| (header::WWW_AUTHENTICATE, bearer)),
+                with(header::WWW_AUTHENTICATE, "Bearer"),
             ),
             Self::RefusedKey => (
                 StatusCode::UNAUTHORIZED,
                 "unauthenticated",
                 "The API key is not valid. Ask for a new one if it was revoked or has expired.",
-                value("Bearer").map(|bearer| (header::WWW_AUTHENTICATE, bearer)),
+                with(header::WWW_AUTHENTICATE, "Bearer"),
             ),
             Self::MissingScope => (
                 StatusCode::FORBIDDEN,
@@ -148,7 +146,7 @@ impl Error {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 NOT_NOW,
-                value("1").map(|second| (header::RETRY_AFTER, second)),
+                with(header::RETRY_AFTER, "1"),
             ),
             Self::Panic => (
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -77,24 +77,22 @@ async fn create_contact(store: &Store, event: Event, log: &mut RequestLog) -> Re
     // Parsed here, for the workspace id, but answered only once the key is known to be good: a caller without one learns
     // nothing about fields.
     let new = body.and_then(|body| NewContact::parse(&body));
-    let (key_item, workspace) = match &new {
-        Ok(new) => {
-            log.operation = Some(READ);
-            store.read(&key, new.workspace_id, &log.attempts).await
-        }
-        Err(_) => {
-            log.operation = Some(READ_KEY);
-            let key_item = store.read_key(&key, &log.attempts).await;
-            key_item.map(|key_item| (key_item, None))
-        }
-    }
-    .map_err(Error::Database)?;
+    let read = if let Ok(new) = &new {
+        log.operation = Some(READ);
+        store.read(&key, new.workspace_id, &log.attempts).await
+    } else {
+        log.operation = Some(READ_KEY);
+        let key_item = store.read_key(&key, &log.attempts).await;
+        key_item.map(|key_item| (key_item, None))
+    };
+    let (key_item, workspace_item) = read.map_err(Error::Database)?;
     let unreadable = |malformed| Error::Database(Fault::malformed(READ, malformed));
-    let grant = match key_item {
-        Some(item) => Grant::from_item(&item, Utc::now().timestamp()).map_err(unreadable)?,
-        None => None,
-    }
-    .ok_or(Error::RefusedKey)?;
+    let grant = key_item
+        .map(|item| Grant::from_item(&item, Utc::now().timestamp()))
+        .transpose()
+        .map_err(unreadable)?
+        .flatten()
+        .ok_or(Error::RefusedKey)?;
     log.tenant_id = Some(grant.tenant_id);
     if !grant.writes_contacts {
         return Err(Error::MissingScope);
@@ -104,7 +102,7 @@ async fn create_contact(store: &Store, event: Event, log: &mut RequestLog) -> Re
     if grant.workspace_id.is_some_and(|only| only != new.workspace_id) {
         return Err(Error::OtherWorkspace);
     }
-    let owner = workspace
+    let owner = workspace_item
         .map(|item| required_uuid(&item, "tenantId"))
         .transpose()
         .map_err(unreadable)?;

@@ -233,6 +233,7 @@ impl Intercept for Attempts {
 }
 
 /// What became of a write.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is moved once")]
 pub enum Written {
     /// This request created the contact.
     Created,

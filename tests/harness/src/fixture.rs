@@ -84,3 +84,83 @@ pub async fn put_workspace(client: &Client, tables: &Tables, workspace_id: &str,
         .await
         .expect("the workspace is stored");
 }
+
+/// The tenant of the local run and of the fixtures in `events/`.
+pub const DEMO_TENANT: &str = "0198c1a5-6f00-7000-8000-00000000000a";
+/// Its workspaces.
+pub const DEMO_WORKSPACES: [&str; 2] = [
+    "0198c1a5-6f00-7000-8000-000000000001",
+    "0198c1a5-6f00-7000-8000-000000000002",
+];
+/// Its key.
+pub const DEMO_KEY: &str = "sf_test_v1_LocalDemoKeyLocalDemoKey";
+/// A key of its that may not create contacts.
+pub const DEMO_READ_KEY: &str = "sf_test_v1_LocalReadKeyLocalReadKey";
+/// A key of its that is restricted to its second workspace.
+pub const DEMO_RESTRICTED_KEY: &str = "sf_test_v1_LocalOnlyKeyLocalOnlyKey";
+/// A key of its that has expired.
+pub const DEMO_EXPIRED_KEY: &str = "sf_test_v1_LocalPastKeyLocalPastKey";
+/// A workspace of another tenant.
+pub const DEMO_FOREIGN_WORKSPACE: &str = "0198c1a5-6f00-7000-8000-0000000000ff";
+
+/// Stores what the local run and the fixtures in `events/` build on: keys, workspaces, and a contact.
+///
+/// # Panics
+///
+/// The engine refuses.
+pub async fn put_demo(client: &Client, tables: &Tables) {
+    let restricted = Some(DEMO_WORKSPACES[1]);
+    for key in [
+        Key::of(DEMO_KEY, DEMO_TENANT),
+        Key {
+            scopes: &["contacts:read"],
+            ..Key::of(DEMO_READ_KEY, DEMO_TENANT)
+        },
+        Key {
+            workspace_id: restricted,
+            ..Key::of(DEMO_RESTRICTED_KEY, DEMO_TENANT)
+        },
+        Key {
+            expires_at: Some(1_767_225_600),
+            ..Key::of(DEMO_EXPIRED_KEY, DEMO_TENANT)
+        },
+    ] {
+        put_key(client, tables, &key).await;
+    }
+    for workspace in DEMO_WORKSPACES {
+        put_workspace(client, tables, workspace, DEMO_TENANT).await;
+    }
+    put_workspace(
+        client,
+        tables,
+        DEMO_FOREIGN_WORKSPACE,
+        "0198c1a5-6f00-7000-8000-0000000000fe",
+    )
+    .await;
+    let stored = [
+        ("workspaceId", DEMO_WORKSPACES[0]),
+        ("emailKey", "ada@analytical-engines.co.uk"),
+        ("id", "0198c1a5-6f00-7000-8000-0000000000c1"),
+        ("tenantId", DEMO_TENANT),
+        ("resolutionStatus", "crm_resolved"),
+        ("externalRef", "crm-1815"),
+        ("name", "Ada Lovelace"),
+        ("firstName", "Ada"),
+        ("lastName", "Lovelace"),
+        ("email", "Ada@analytical-engines.co.uk"),
+        ("companyName", "Analytical Engines"),
+        ("createdAt", "2026-02-10T14:30:00.000Z"),
+        ("updatedAt", "2026-02-11T09:00:00.000Z"),
+    ];
+    client
+        .put_item()
+        .table_name(&tables.contacts)
+        .set_item(Some(
+            stored
+                .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())))
+                .into(),
+        ))
+        .send()
+        .await
+        .expect("the contact is stored");
+}

@@ -7,11 +7,15 @@
 //! | [`runtime_api`] | Lambda: the Runtime API that a function's process asks for its next invocation |
 //! | [`function`] | the function's process |
 //! | [`gateway`] | API Gateway: HTTP into events, answers into HTTP |
+//! | [`proxy`] | the network between the function and DynamoDB, and what can go wrong with it |
+//! | [`service`] | all of it together, for one test |
 //! | [`fixture`] | a tenant, its workspaces and keys |
 
 pub mod engine;
 pub mod fixture;
 pub mod function;
 pub mod gateway;
+pub mod proxy;
 pub mod runtime_api;
+pub mod service;
 pub mod template;

@@ -1,0 +1,223 @@
+//! Sections 1 and 4: what is taken, what is made of it, what is refused.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use uuid::{Uuid, Version};
+
+use crate::{assert_refused, service};
+
+#[tokio::test]
+async fn a_contact_is_answered_with_its_eleven_members_in_order() {
+    let service = service().await;
+    let before = Utc::now();
+    let answer = service
+        .send(&service.request("Anne-Marie  von der Leyen", "Anne@Mail.Acme-Customer.DE"))
+        .await;
+    let after = Utc::now();
+    assert_eq!(answer.status, 201);
+    let id: Uuid = answer.body["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(id.get_version(), Some(Version::SortRand), "UUID version 7");
+    let created = answer.body["createdAt"].as_str().unwrap();
+    let instant: DateTime<Utc> = created.parse().unwrap();
+    assert!(
+        before.timestamp_millis() <= instant.timestamp_millis() && instant <= after,
+        "{created}"
+    );
+    assert_eq!(created.len(), "2026-02-10T14:30:00.000Z".len());
+    // To the byte: the order of the members is part of the contract.
+    let expected = format!(
+        r#"{{"id":"{id}","tenantId":"{tenant}","externalRef":null,"resolutionStatus":"unresolved","firstName":"Anne-Marie","lastName":"von der Leyen","email":"Anne@mail.acme-customer.de","phone":null,"companyName":"Acme Customer","createdAt":"{created}","updatedAt":"{created}"}}"#,
+        tenant = service.tenant_id,
+    );
+    assert_eq!(answer.text, expected);
+    assert_eq!(answer.header("location"), format!("/api/contacts/{id}"));
+}
+
+#[tokio::test]
+async fn a_workspace_id_is_taken_in_any_case_and_stored_in_lower_case() {
+    let service = service().await;
+    let upper = service.workspace_id.to_uppercase();
+    let body = json!({"workspaceId": upper, "name": "Ada Lovelace", "email": "ada@acme.de"});
+    let answer = service.send(&service.request("", "").body(body)).await;
+    assert_eq!(answer.status, 201);
+    let again = service.send(&service.request("Ada Lovelace", "ada@acme.de")).await;
+    assert_eq!((again.status, &again.body), (200, &answer.body));
+}
+
+#[tokio::test]
+async fn members_that_are_not_listed_are_neither_stored_nor_echoed() {
+    let service = service().await;
+    let body = json!({
+        "tenantId": Uuid::new_v4(),
+        "resolutionStatus": "crm_resolved",
+        "externalRef": "crm-1",
+        "phone": "+4712345678",
+        "id": Uuid::new_v4(),
+        "Name": "Somebody Else",
+        "tags": [{"deep": [[[]]]}],
+        "workspaceId": service.workspace_id,
+        "name": "Ada Lovelace",
+        "email": "ada@acme.de",
+    });
+    let answer = service.send(&service.request("", "").body(&body)).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.body["tenantId"], json!(service.tenant_id));
+    assert_eq!(answer.body["resolutionStatus"], "unresolved");
+    for member in ["externalRef", "phone"] {
+        assert_eq!(answer.body[member], Value::Null);
+    }
+    assert_ne!(answer.body["id"], body["id"]);
+    let stored = service.contacts().await;
+    assert!(
+        !stored[0].contains_key("tags") && !stored[0].contains_key("Name"),
+        "{stored:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_absent_is_null_in_the_answer() {
+    let service = service().await;
+    let answer = service.send(&service.request("山田太郎", "taro@gmail.com")).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.body["firstName"], "山田太郎");
+    for member in ["lastName", "companyName", "externalRef", "phone"] {
+        assert_eq!(answer.body.get(member), Some(&Value::Null), "{member}");
+    }
+}
+
+#[tokio::test]
+async fn every_field_at_fault_is_named_at_once_in_order_and_no_value_is_echoed() {
+    let service = service().await;
+    let send = async |body: Value| service.send(&service.request("", "").body(body)).await;
+    let answer = send(json!({})).await;
+    assert_refused(&answer, 400, &["workspaceId", "name", "email"]);
+    let answer = send(json!({"email": "Zebra<zebra@", "name": 17.5, "workspaceId": "zebra"})).await;
+    assert_refused(&answer, 400, &["workspaceId", "name", "email"]);
+    assert!(
+        !answer.text.to_lowercase().contains("zebra") && !answer.text.contains("17.5"),
+        "{answer:?}"
+    );
+    let good = json!({"workspaceId": service.workspace_id, "name": "Ada Lovelace", "email": "ada@acme.de"});
+    for (member, values) in [
+        (
+            "workspaceId",
+            vec![
+                json!(null),
+                json!(1),
+                json!("x"),
+                json!(service.workspace_id.replace('-', "")),
+            ],
+        ),
+        (
+            "name",
+            vec![
+                json!(null),
+                json!(["a"]),
+                json!(""),
+                json!(" \u{2003}"),
+                json!("\u{200b}"),
+                json!("a\0b"),
+                json!("x".repeat(201)),
+                json!("\u{202e}a"),
+            ],
+        ),
+        (
+            "email",
+            vec![
+                json!(null),
+                json!({}),
+                json!(""),
+                json!("ada"),
+                json!("ada@localhost"),
+                json!("ada@[127.0.0.1]"),
+                json!("a b@acme.de"),
+                json!(format!("{}@acme.de", "x".repeat(65))),
+            ],
+        ),
+    ] {
+        for value in values {
+            let mut body = good.clone();
+            body[member] = value.clone();
+            let answer = send(body).await;
+            assert_refused(&answer, 400, &[member]);
+            for other in ["workspaceId", "name", "email"] {
+                assert_eq!(answer.error().contains(other), other == member, "{value}: {answer:?}");
+            }
+        }
+    }
+    assert_eq!(service.contacts().await, []);
+}
+
+#[tokio::test]
+async fn a_listed_member_that_stands_twice_is_an_error_however_it_is_escaped() {
+    let service = service().await;
+    let id = &service.workspace_id;
+    for body in [
+        format!(r#"{{"workspaceId":"{id}","name":"Ada","email":"ada@acme.de","name":"Ada"}}"#),
+        format!(r#"{{"workspaceId":"{id}","name":"Ada","email":"ada@acme.de","n\u0061me":"Eve"}}"#),
+    ] {
+        let answer = service.send(&service.request("", "").body(body)).await;
+        assert_refused(&answer, 400, &["name"]);
+    }
+    assert_eq!(service.contacts().await, []);
+}
+
+#[tokio::test]
+async fn an_unpaired_surrogate_is_the_fault_of_the_member_that_holds_it() {
+    let service = service().await;
+    let id = &service.workspace_id;
+    let send = async |body: String| service.send(&service.request("", "").body(body)).await;
+    let answer = send(format!(
+        r#"{{"workspaceId":"{id}","name":"Ada \ud83d","email":"ada@acme.de"}}"#
+    ))
+    .await;
+    assert_refused(&answer, 400, &["name"]);
+    let answer = send(format!(
+        r#"{{"workspaceId":"{id}","name":"Ada","email":"\udc00@acme.de"}}"#
+    ))
+    .await;
+    assert_refused(&answer, 400, &["email"]);
+    let answer = send(format!(
+        r#"{{"\ud83d":"\ud83d","workspaceId":"{id}","name":"Ada \ud83d\ude00","email":"ada@acme.de"}}"#
+    ))
+    .await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(answer.body["lastName"], "😀");
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_told_apart() {
+    let service = service().await;
+    let base64 = async |body: &str| {
+        let mut event = service.request("", "").event();
+        event["body"] = json!(body);
+        event["isBase64Encoded"] = json!(true);
+        service.invoke(&event).await
+    };
+    let mut missing = service.request("", "");
+    missing.body = None;
+    assert_refused(&service.send(&missing).await, 400, &["missing"]);
+    assert_refused(
+        &service.send(&service.request("", "").body("")).await,
+        400,
+        &["missing"],
+    );
+    assert_refused(&base64("").await, 400, &["missing"]);
+    assert_refused(&base64("not base64!").await, 400, &["base64"]);
+    assert_refused(&base64("e30").await, 400, &["base64"]);
+    assert_refused(&base64("/w==").await, 400, &["UTF-8"]);
+    assert_refused(&service.send(&service.request("", "").body("{")).await, 400, &["JSON"]);
+    assert_refused(
+        &service.send(&service.request("", "").body("[]")).await,
+        400,
+        &["object"],
+    );
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    assert_refused(
+        &service.send(&service.request("", "").body(deep)).await,
+        400,
+        &["object"],
+    );
+    // The process lives.
+    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
+}

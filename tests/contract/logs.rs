@@ -1,0 +1,183 @@
+//! Section 8: what a whole run leaves in the logs, and what it never does.
+
+use std::time::Duration;
+
+use harness::{
+    fixture::{Key, key_hash},
+    proxy::Fault,
+    runtime_api::Outcome,
+    service::{Service, new_key},
+};
+use serde_json::{Value, json};
+
+use crate::BINARY;
+
+/// Every kind of request that this service can answer, and an event that it can't.
+async fn one_of_each(service: &Service) {
+    let good = service.request("Zaphod Beeblebrox", "zaphod@heart-of-gold.example");
+    let statuses = async |request: &_, expected: &[u16]| {
+        let status = service.send(request).await.status;
+        assert!(expected.contains(&status), "{status} is none of {expected:?}");
+    };
+    statuses(&good, &[201]).await;
+    statuses(&good, &[200]).await;
+    statuses(
+        &service.request("Trillian Astra", "zaphod@heart-of-gold.example"),
+        &[409],
+    )
+    .await;
+    statuses(&service.request("Zaphod\0Beeblebrox", "zaphod@heart-of-gold"), &[400]).await;
+    statuses(
+        &good.clone().body("{\"zaphod@heart-of-gold.example\": Beeblebrox"),
+        &[400],
+    )
+    .await;
+    statuses(&good.clone().body("zaphod@heart-of-gold.example".repeat(3_000)), &[413]).await;
+    statuses(&good.clone().header("content-type", "text/beeblebrox"), &[415]).await;
+    statuses(
+        &good.clone().header("authorization", &format!("Bearer {}", new_key())),
+        &[401],
+    )
+    .await;
+    statuses(
+        &good.clone().header("authorization", "Bearer zaphod-beeblebrox"),
+        &[401],
+    )
+    .await;
+    let scopeless = new_key();
+    service
+        .put_key(&Key {
+            scopes: &[],
+            ..Key::of(&scopeless, &service.tenant_id)
+        })
+        .await;
+    statuses(
+        &good.clone().header("authorization", &format!("Bearer {scopeless}")),
+        &[403],
+    )
+    .await;
+    let mut elsewhere = good.clone();
+    elsewhere.path = "/api/contacts/zaphod@heart-of-gold.example".to_owned();
+    statuses(&elsewhere, &[404]).await;
+    for fault in [
+        Fault::Answer(400, "ValidationException"),
+        Fault::Answer(400, "AccessDeniedException"),
+        Fault::Answer(400, "ThrottlingException"),
+        Fault::ResetAfter,
+        Fault::Cut,
+        Fault::NotJson,
+        Fault::HangBefore,
+    ] {
+        service
+            .proxy
+            .plan(move |_, call| (call.operation == "PutItem").then_some(fault));
+        let answer = service.send_with_deadline(&good, Duration::from_millis(1_500)).await;
+        assert!(matches!(answer.status, 500 | 503), "{fault:?}: {answer:?}");
+    }
+    service.proxy.plan(|_, _| None);
+    for event in [
+        json!("zaphod@heart-of-gold.example"),
+        json!({"name": "Zaphod Beeblebrox"}),
+    ] {
+        let outcome = service.runtime_api.invoke(&event.to_string()).await;
+        assert!(matches!(outcome, Outcome::Error(_)), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_line_of_a_whole_run_holds_anything_personal_at_any_level() {
+    for variables in [
+        &[][..],
+        &[("AWS_LAMBDA_LOG_LEVEL", "TRACE")],
+        &[(
+            "RUST_LOG",
+            "trace,aws_smithy_runtime=trace,lambda_runtime=trace,hyper=trace,create_contact=trace",
+        )],
+        &[("AWS_LAMBDA_LOG_LEVEL", "nonsense=[")],
+    ] {
+        let service = Service::without_process(BINARY).await;
+        service.add_process(variables);
+        one_of_each(&service).await;
+        let lines = service.stop().await;
+        assert!(lines.len() > 15);
+        let hash = key_hash(&service.key);
+        for line in &lines {
+            assert!(
+                serde_json::from_str::<Value>(line).is_ok_and(|line| line.is_object()),
+                "one JSON object: {line}"
+            );
+            let lower = line.to_lowercase();
+            for personal in [
+                "zaphod",
+                "beeblebrox",
+                "heart",
+                "gold",
+                "trillian",
+                "astra",
+                "sf_test",
+                &service.key[11..],
+                &hash,
+            ] {
+                assert!(!lower.contains(&personal.to_lowercase()), "{personal} in {line}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_request_leaves_one_line_whatever_the_level() {
+    for level in ["TRACE", "INFO", "WARN", "ERROR", "FATAL"] {
+        let service = Service::without_process(BINARY).await;
+        service.add_process(&[("AWS_LAMBDA_LOG_LEVEL", level)]);
+        one_of_each(&service).await;
+        let lines: Vec<Value> = service
+            .stop()
+            .await
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .filter(|line: &Value| line.get("outcome").is_some())
+            .collect();
+        let outcomes: Vec<&str> = lines.iter().filter_map(|line| line["outcome"].as_str()).collect();
+        assert_eq!(
+            outcomes,
+            [
+                "created",
+                "existing",
+                "conflict",
+                "invalid",
+                "invalid",
+                "too_large",
+                "unsupported_media_type",
+                "unauthenticated",
+                "unauthenticated",
+                "forbidden",
+                "no_such_path",
+                "fault",
+                "fault",
+                "unavailable",
+                "unavailable",
+                "unavailable",
+                "unavailable",
+                "unavailable",
+            ],
+            "{level}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_line_has_the_ids_status_outcome_duration_attempts_tenant_and_workspace() {
+    let service = Service::without_process(BINARY).await;
+    service.add_process(&[]);
+    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
+    let lines = service.stop().await;
+    let line: Value = serde_json::from_str(lines.iter().find(|line| line.contains("outcome")).unwrap()).unwrap();
+    assert_eq!(line["status"], 201);
+    assert_eq!(line["outcome"], "created");
+    assert_eq!(line["databaseAttempts"], 2);
+    assert_eq!(line["tenantId"], json!(service.tenant_id));
+    assert_eq!(line["workspaceId"], json!(service.workspace_id));
+    assert_eq!(line["apiRequestId"], "JKJaXmPLvHcESHA=");
+    assert_eq!(line["requestId"].as_str().unwrap().len(), 36);
+    assert!(line["durationMs"].as_f64().unwrap() > 0.0);
+}

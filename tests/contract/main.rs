@@ -1,0 +1,35 @@
+//! The contract, sentence by sentence, against the real binary behind a Runtime API and a real DynamoDB engine.
+//!
+//! Each test has a service with tables of its own, so they run side by side. What a test needs beyond that is in the
+//! `harness` crate; the faults of the database have a test target of their own, `tests/faults`.
+
+mod body;
+mod events;
+mod fixtures;
+mod keys;
+mod logs;
+mod order;
+mod same_contact;
+mod start;
+mod tables;
+
+use harness::service::{Answer, Service};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_create-contact");
+
+async fn service() -> Service {
+    Service::start(BINARY).await
+}
+
+/// Asserts a failure's status, and that its sentence has these words in this order.
+#[track_caller]
+fn assert_refused(answer: &Answer, status: u16, words: &[&str]) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    let mut rest = answer.error();
+    for word in words {
+        let at = rest
+            .find(word)
+            .unwrap_or_else(|| panic!("no {word:?} in its place: {answer:?}"));
+        rest = &rest[at + word.len()..];
+    }
+}

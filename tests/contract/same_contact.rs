@@ -1,0 +1,188 @@
+//! Section 3: the same contact twice.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use harness::service::Service;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::{BINARY, assert_refused, service};
+
+#[tokio::test]
+async fn the_same_address_and_name_again_is_200_with_the_stored_contact() {
+    let service = service().await;
+    let created = service.send(&service.request("Henrik Larsen", "henrik@acme.de")).await;
+    assert_eq!(created.status, 201);
+    let stored = service.contacts().await;
+    for (name, email) in [
+        ("Henrik Larsen", "henrik@acme.de"),
+        ("  Henrik   Larsen ", "HENRIK@acme.de"),
+        ("Larsen, Henrik", "Henrik@ACME.de"),
+    ] {
+        let again = service.send(&service.request(name, email)).await;
+        assert_eq!((again.status, &again.text), (200, &created.text), "{name} {email}");
+        assert_eq!(again.header("location"), created.header("location"));
+    }
+    assert_eq!(service.contacts().await, stored, "nothing written");
+}
+
+#[tokio::test]
+async fn the_same_address_under_another_name_is_409_and_says_nothing_of_the_contact() {
+    let service = service().await;
+    let created = service.send(&service.request("Henrik Larsen", "henrik@acme.de")).await;
+    let stored = service.contacts().await;
+    for name in ["Henrik Larson", "henrik larsen", "Henrik"] {
+        let conflict = service.send(&service.request(name, "henrik@acme.de")).await;
+        assert_refused(&conflict, 409, &[]);
+        assert_eq!(conflict.header("location"), created.header("location"));
+        for word in ["Henrik", "Larsen", "acme", created.body["id"].as_str().unwrap()] {
+            assert!(!conflict.text.contains(word), "{conflict:?}");
+        }
+    }
+    assert_eq!(service.contacts().await, stored, "nothing written");
+}
+
+#[tokio::test]
+async fn the_address_identifies_a_contact_within_its_workspace_only() {
+    let service = service().await;
+    let other = Uuid::new_v4().to_string();
+    service.put_workspace(&other, &service.tenant_id).await;
+    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
+    let body = json!({"workspaceId": other, "name": "Eve", "email": "ada@acme.de"});
+    assert_eq!(service.send(&service.request("", "").body(body)).await.status, 201);
+    assert_eq!(service.contacts().await.len(), 2);
+}
+
+#[tokio::test]
+async fn the_same_domain_in_unicode_and_in_its_ascii_form_is_the_same_address() {
+    let service = service().await;
+    assert_eq!(
+        service.send(&service.request("Jörg", "jörg@exämple.de")).await.status,
+        201
+    );
+    for email in ["JÖRG@xn--exmple-cua.de", "jo\u{308}rg@EXA\u{308}MPLE.de"] {
+        assert_eq!(
+            service.send(&service.request("Jörg", email)).await.status,
+            200,
+            "{email}"
+        );
+    }
+}
+
+/// The contact's key in the table.
+fn key(service: &Service, email_key: &str) -> HashMap<String, AttributeValue> {
+    HashMap::from([
+        (
+            "workspaceId".to_owned(),
+            AttributeValue::S(service.workspace_id.clone()),
+        ),
+        ("emailKey".to_owned(), AttributeValue::S(email_key.to_owned())),
+    ])
+}
+
+#[tokio::test]
+async fn a_contact_that_another_writer_made_is_read_as_it_is() {
+    let service = service().await;
+    let id = Uuid::new_v4().to_string();
+    let mut item = key(&service, "ada@acme.de");
+    item.insert("id".to_owned(), AttributeValue::S(id.clone()));
+    item.insert("tenantId".to_owned(), AttributeValue::S(service.tenant_id.clone()));
+    item.insert("phone".to_owned(), AttributeValue::S("+4712345678".to_owned()));
+    item.insert("channel".to_owned(), AttributeValue::N("7".to_owned()));
+    service.put_contact(item.clone()).await;
+
+    let answer = service.send(&service.request("Ada Lovelace", "Ada@acme.de")).await;
+    assert_eq!(answer.status, 200, "a contact without a name contradicts none");
+    assert_eq!(answer.header("location"), format!("/api/contacts/{id}"));
+    let expected = format!(
+        r#"{{"id":"{id}","tenantId":"{}","externalRef":null,"resolutionStatus":"unresolved","firstName":null,"lastName":null,"email":null,"phone":"+4712345678","companyName":null,"createdAt":null,"updatedAt":null}}"#,
+        service.tenant_id
+    );
+    assert_eq!(answer.text, expected);
+    assert_eq!(service.contacts().await, [item], "nothing written");
+}
+
+#[tokio::test]
+async fn a_contact_that_was_changed_since_is_answered_as_it_is_now() {
+    let service = service().await;
+    let created = service.send(&service.request("Ada Lovelace", "ada@acme.de")).await;
+    let mut item = service.contacts().await.remove(0);
+    for (name, value) in [
+        ("resolutionStatus", "manually_resolved"),
+        ("externalRef", "crm-7"),
+        ("updatedAt", "2030-01-01T00:00:00.000Z"),
+    ] {
+        item.insert(name.to_owned(), AttributeValue::S(value.to_owned()));
+    }
+    service.put_contact(item).await;
+    let again = service.send(&service.request("Ada Lovelace", "ada@acme.de")).await;
+    assert_eq!(again.status, 200);
+    let mut expected = created.body;
+    expected["resolutionStatus"] = json!("manually_resolved");
+    expected["externalRef"] = json!("crm-7");
+    expected["updatedAt"] = json!("2030-01-01T00:00:00.000Z");
+    assert_eq!(again.body, expected);
+}
+
+#[tokio::test]
+async fn an_item_with_nothing_but_its_key_reads_as_nulls() {
+    let service = service().await;
+    service.put_contact(key(&service, "ada@acme.de")).await;
+    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!((answer.status, answer.header("location")), (200, ""));
+    for (member, value) in answer.body.as_object().unwrap() {
+        let expected = if member == "resolutionStatus" {
+            json!("unresolved")
+        } else {
+            Value::Null
+        };
+        assert_eq!(*value, expected, "{member}");
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_cannot_be_read_is_a_defect() {
+    let service = service().await;
+    for (name, value) in [
+        ("firstName", AttributeValue::N("1".to_owned())),
+        ("resolutionStatus", AttributeValue::S("lost".to_owned())),
+    ] {
+        let mut item = key(&service, "ada@acme.de");
+        item.insert(name.to_owned(), value);
+        service.put_contact(item).await;
+        assert_eq!(
+            service.send(&service.request("Ada", "ada@acme.de")).await.status,
+            500,
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn four_processes_sent_the_same_contact_at_once_create_it_once() {
+    let service = std::sync::Arc::new(Service::without_process(BINARY).await);
+    for _ in 0..4 {
+        service.add_process(&[]);
+    }
+    for round in 0..10 {
+        let mut requests = JoinSet::new();
+        for _ in 0..4 {
+            let service = service.clone();
+            requests.spawn(async move {
+                let request = service.request("Ada Lovelace", &format!("ada{round}@acme.de"));
+                service.send(&request).await
+            });
+        }
+        let answers = requests.join_all().await;
+        let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 200, 200, 201]);
+        assert!(
+            answers.iter().all(|answer| answer.text == answers[0].text),
+            "the same body"
+        );
+    }
+    assert_eq!(service.contacts().await.len(), 10);
+}

@@ -1,0 +1,305 @@
+//! A proxy between the function and DynamoDB: it records every call, and breaks those that a plan tells it to.
+//!
+//! It speaks HTTP/1.1 by hand towards the function, because what it has to do is what a server library prevents: reset a
+//! connection, stop in the middle of an answer, never answer.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use axum::http::{HeaderMap, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+};
+
+/// What the proxy does to a call instead of passing it on and back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Answers an error of DynamoDB's; the call doesn't reach the engine.
+    Answer(u16, &'static str),
+    /// Resets the connection; the call doesn't reach the engine.
+    ResetBefore,
+    /// Passes the call on and resets the connection instead of answering.
+    ResetAfter,
+    /// Never answers; the call doesn't reach the engine.
+    HangBefore,
+    /// Passes the call on and never answers.
+    HangAfter,
+    /// Passes the call on and closes the connection in the middle of the answer's body.
+    Cut,
+    /// Passes the call on and answers 200 with a body that is not JSON.
+    NotJson,
+    /// Answers 500 without a body; the call doesn't reach the engine.
+    Bare500,
+    /// Answers a `BatchGetItem` with 200, one table's key processed and the others left in `UnprocessedKeys`; a call for a
+    /// single table has it left out.
+    Unprocessed,
+    /// Answers that the signature is expired, with a `Date` an hour ahead of this machine's clock.
+    ClockSkew,
+}
+
+/// A call as it came in.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The DynamoDB operation.
+    pub operation: String,
+    /// Its input.
+    pub input: Value,
+    /// Which connection it came on, counted from 1.
+    pub connection: usize,
+}
+
+type Plan = Box<dyn Fn(usize, &Call) -> Option<Fault> + Send + Sync>;
+
+struct Shared {
+    engine: String,
+    calls: watch::Sender<Vec<Call>>,
+    plan: Mutex<Plan>,
+    connections: Mutex<usize>,
+    client: Client<HttpConnector, Full<axum::body::Bytes>>,
+}
+
+/// A running proxy; it ends when it is dropped.
+pub struct Proxy {
+    /// Where it listens.
+    pub url: String,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Proxy {
+    /// Starts a proxy in front of an engine that breaks nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// There is no port to be had.
+    pub async fn start(engine: &str) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let shared = Arc::new(Shared {
+            engine: engine.to_owned(),
+            calls: watch::channel(Vec::new()).0,
+            plan: Mutex::new(Box::new(|_, _| None)),
+            connections: Mutex::new(0),
+            client: Client::builder(TokioExecutor::new()).build_http(),
+        });
+        let server = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Ok(Self { url, shared, server })
+    }
+
+    /// From now on asks `plan` what to do with each call: it gets the number of calls before it, and the call. The calls
+    /// so far are forgotten.
+    ///
+    /// # Panics
+    ///
+    /// A plan panicked.
+    pub fn plan(&self, plan: impl Fn(usize, &Call) -> Option<Fault> + Send + Sync + 'static) {
+        *self.shared.plan.lock().expect("no plan panics") = Box::new(plan);
+        self.shared.calls.send_modify(Vec::clear);
+    }
+
+    /// The calls since the plan was made.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.shared.calls.borrow().clone()
+    }
+
+    /// Their operations.
+    #[must_use]
+    pub fn operations(&self) -> Vec<String> {
+        self.calls().into_iter().map(|call| call.operation).collect()
+    }
+
+    /// Waits until this many calls have come in.
+    ///
+    /// # Panics
+    ///
+    /// Never: the proxy keeps the channel open.
+    pub async fn wait_for_calls(&self, count: usize) {
+        self.shared
+            .calls
+            .subscribe()
+            .wait_for(|calls| calls.len() >= count)
+            .await
+            .expect("the proxy keeps the channel open");
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let number = {
+            let mut connections = shared.connections.lock().expect("no holder panics");
+            *connections += 1;
+            *connections
+        };
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            // The function may go away at any time.
+            let _ = serve(stream, number, &shared).await;
+        });
+    }
+}
+
+/// Serves a connection until one side is done with it.
+async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = Vec::new();
+    while let Some((head, body)) = read_request(&mut stream, &mut buffer).await? {
+        let call = Call {
+            operation: header(&head, "x-amz-target")
+                .rsplit('.')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            input: serde_json::from_slice(&body).unwrap_or_default(),
+            connection,
+        };
+        let fault = {
+            let plan = shared.plan.lock().expect("no plan panics");
+            let before = shared.calls.borrow().len();
+            let fault = plan(before, &call);
+            shared.calls.send_modify(|calls| calls.push(call.clone()));
+            fault
+        };
+        match fault {
+            None => {
+                let (status, answer) = pass_on(shared, &head, body).await?;
+                write_answer(&mut stream, status, "", &answer).await?;
+            }
+            Some(Fault::Answer(status, code)) => {
+                let answer =
+                    json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "made up"});
+                write_answer(&mut stream, status, "", answer.to_string().as_bytes()).await?;
+            }
+            Some(Fault::ResetBefore) => return stream.set_zero_linger(),
+            Some(Fault::ResetAfter) => {
+                pass_on(shared, &head, body).await?;
+                return stream.set_zero_linger();
+            }
+            Some(Fault::HangBefore) => return until_closed(stream).await,
+            Some(Fault::HangAfter) => {
+                pass_on(shared, &head, body).await?;
+                return until_closed(stream).await;
+            }
+            Some(Fault::Cut) => {
+                let (status, answer) = pass_on(shared, &head, body).await?;
+                let head = answer_head(status, "", answer.len().max(2));
+                stream.write_all(head.as_bytes()).await?;
+                return stream.write_all(&answer[..answer.len() / 2]).await;
+            }
+            Some(Fault::NotJson) => {
+                pass_on(shared, &head, body).await?;
+                write_answer(&mut stream, 200, "", b"<html>It works!</html>").await?;
+            }
+            Some(Fault::Bare500) => write_answer(&mut stream, 500, "", b"").await?,
+            Some(Fault::Unprocessed) => {
+                let answer = leave_unprocessed(shared, &head, &call.input).await?;
+                write_answer(&mut stream, 200, "", answer.to_string().as_bytes()).await?;
+            }
+            Some(Fault::ClockSkew) => {
+                let date = "date: Fri, 01 Jan 2100 00:00:00 GMT\r\n";
+                let answer = json!({
+                    "__type": "com.amazon.coral.service#InvalidSignatureException",
+                    "message": "Signature expired",
+                });
+                write_answer(&mut stream, 400, date, answer.to_string().as_bytes()).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A request's head and body; none at the end of the connection.
+async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<(String, Vec<u8>)>> {
+    let head_len = loop {
+        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end + 4;
+        }
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    };
+    let head = String::from_utf8_lossy(&buffer[..head_len]).into_owned();
+    let body_len: usize = header(&head, "content-length").parse().map_err(io::Error::other)?;
+    while buffer.len() < head_len + body_len {
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    }
+    let body = buffer[head_len..head_len + body_len].to_vec();
+    buffer.drain(..head_len + body_len);
+    Ok(Some((head, body)))
+}
+
+fn header<'a>(head: &'a str, name: &str) -> &'a str {
+    head.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(found, _)| found.eq_ignore_ascii_case(name))
+        .map_or("", |(_, value)| value.trim())
+}
+
+async fn pass_on(shared: &Shared, head: &str, body: Vec<u8>) -> io::Result<(u16, Vec<u8>)> {
+    let mut request = Request::post(&shared.engine)
+        .body(Full::from(body))
+        .map_err(io::Error::other)?;
+    let mut headers = HeaderMap::new();
+    for name in ["authorization", "content-type", "x-amz-date", "x-amz-target"] {
+        headers.insert(name, header(head, name).parse().map_err(io::Error::other)?);
+    }
+    *request.headers_mut() = headers;
+    let answer = shared.client.request(request).await.map_err(io::Error::other)?;
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.map_err(io::Error::other)?;
+    Ok((status, body.to_bytes().to_vec()))
+}
+
+/// Asks the engine for all tables but the last, by name, and leaves that one unprocessed.
+async fn leave_unprocessed(shared: &Shared, head: &str, input: &Value) -> io::Result<Value> {
+    let mut asked = input["RequestItems"].as_object().cloned().unwrap_or_default();
+    let last = asked.keys().max().cloned().unwrap_or_default();
+    let left = asked.remove(&last).unwrap_or_default();
+    let mut answer = json!({"Responses": {}});
+    if !asked.is_empty() {
+        let body = json!({"RequestItems": asked}).to_string().into_bytes();
+        answer = serde_json::from_slice(&pass_on(shared, head, body).await?.1).map_err(io::Error::other)?;
+    }
+    answer["UnprocessedKeys"] = json!({last: left});
+    Ok(answer)
+}
+
+fn answer_head(status: u16, more: &str, body_len: usize) -> String {
+    format!(
+        "HTTP/1.1 {status} Answer\r\ncontent-type: application/x-amz-json-1.0\r\nx-amzn-requestid: PROXYREQUESTID\r\n\
+         {more}content-length: {body_len}\r\n\r\n"
+    )
+}
+
+async fn write_answer(stream: &mut TcpStream, status: u16, more: &str, body: &[u8]) -> io::Result<()> {
+    let mut answer = answer_head(status, more, body.len()).into_bytes();
+    answer.extend_from_slice(body);
+    stream.write_all(&answer).await
+}
+
+/// Reads, and forgets, until the other side closes.
+async fn until_closed(mut stream: TcpStream) -> io::Result<()> {
+    let mut buffer = [0; 1024];
+    while stream.read(&mut buffer).await? > 0 {}
+    Ok(())
+}

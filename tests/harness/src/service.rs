@@ -1,0 +1,433 @@
+//! The whole service for one test: tables of its own, a proxy in front of the engine, and the real binary.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    env,
+    path::{Path, PathBuf},
+    sync::{Mutex, OnceLock},
+    time::{Duration, SystemTime},
+};
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    engine::{Engine, Tables},
+    fixture::{self, Key},
+    function::Function,
+    proxy::Proxy,
+    runtime_api::{Outcome, RuntimeApi},
+};
+
+/// Names another engine for the tests than the embedded one: the URL of a DynamoDB Local, for instance.
+pub const ENGINE_VARIABLE: &str = "TEST_DYNAMODB_URL";
+
+/// The engine of all of this process's tests.
+///
+/// # Panics
+///
+/// There is no port to be had.
+pub fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| match env::var(ENGINE_VARIABLE) {
+        Ok(url) => Engine::at(&url),
+        Err(_) => Engine::embedded(None).expect("the embedded engine"),
+    })
+}
+
+/// The repository's root, where the template is.
+#[must_use]
+pub fn root() -> &'static Path {
+    // The harness is at tests/harness.
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap_or(Path::new("."))
+}
+
+/// A running service.
+pub struct Service {
+    /// A tenant with a key and a workspace.
+    pub tenant_id: String,
+    /// Its workspace.
+    pub workspace_id: String,
+    /// Its key: may create contacts, unrestricted, does not expire.
+    pub key: String,
+    /// The tables of this test.
+    pub tables: Tables,
+    /// A client that goes to the engine past the proxy.
+    pub client: Client,
+    /// Between the function and the engine.
+    pub proxy: Proxy,
+    /// The Lambda that the function's processes ask for work.
+    pub runtime_api: RuntimeApi,
+    environment: Vec<(String, String)>,
+    binary: PathBuf,
+    functions: Mutex<Vec<Function>>,
+}
+
+/// The function's answer to an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Its headers, names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// Its body, to the byte.
+    pub text: String,
+    /// Its body as JSON.
+    pub body: Value,
+}
+
+impl Answer {
+    /// A header's value, or nothing.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    /// The sentence of a failure, or nothing.
+    #[must_use]
+    pub fn error(&self) -> &str {
+        self.body["error"].as_str().unwrap_or_default()
+    }
+
+    /// Reads what the function handed to Lambda, in either format, and checks what holds for every answer.
+    ///
+    /// # Panics
+    ///
+    /// It is no answer that the contract knows.
+    #[must_use]
+    pub fn of(response: &Value) -> Self {
+        let mut headers = BTreeMap::new();
+        let mut add = |name: &str, value: &Value| {
+            let value = value.as_str().expect("a header's value").to_owned();
+            let before = headers.insert(name.to_ascii_lowercase(), value);
+            assert_eq!(before, None, "{name} stands twice");
+        };
+        for (name, value) in response["headers"].as_object().into_iter().flatten() {
+            add(name, value);
+        }
+        for (name, values) in response["multiValueHeaders"].as_object().into_iter().flatten() {
+            values
+                .as_array()
+                .expect("a list of values")
+                .iter()
+                .for_each(|value| add(name, value));
+        }
+        assert_eq!(response["isBase64Encoded"], false, "{response}");
+        let text = response["body"].as_str().expect("a body").to_owned();
+        let answer = Self {
+            status: response["statusCode"]
+                .as_u64()
+                .and_then(|status| status.try_into().ok())
+                .expect("a status"),
+            headers,
+            body: serde_json::from_str(&text).expect("a JSON body"),
+            text,
+        };
+        assert_eq!(answer.header("content-type"), "application/json", "{answer:?}");
+        assert_eq!(answer.header("cache-control"), "no-store", "{answer:?}");
+        if answer.status >= 400 {
+            let members: Vec<&String> = answer.body.as_object().expect("an object").keys().collect();
+            assert_eq!(members, ["error"], "{answer:?}");
+            assert!(!answer.error().is_empty(), "{answer:?}");
+        }
+        answer
+    }
+}
+
+/// A request as its caller thinks of it; [`Request::event`] makes API Gateway's event of it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The HTTP method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// Header lines.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<String>,
+}
+
+impl Request {
+    /// Sets a header, whatever it was before.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self = self.without(name);
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Takes a header away.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(found, _)| !found.eq_ignore_ascii_case(name));
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body(mut self, body: impl ToString) -> Self {
+        self.body = Some(body.to_string());
+        self
+    }
+
+    /// The event of payload format 2.0.
+    #[must_use]
+    pub fn event(&self) -> Value {
+        let headers: HashMap<String, &String> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .collect();
+        json!({
+            "version": "2.0",
+            "routeKey": "ANY /api/contacts",
+            "rawPath": self.path,
+            "rawQueryString": "",
+            "headers": headers,
+            "requestContext": {
+                "accountId": "123456789012",
+                "apiId": "api-id",
+                "domainName": "api-id.execute-api.eu-central-1.amazonaws.com",
+                "http": {
+                    "method": self.method,
+                    "path": self.path,
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "192.0.2.1",
+                    "userAgent": "import/1.0",
+                },
+                "requestId": "JKJaXmPLvHcESHA=",
+                "routeKey": "ANY /api/contacts",
+                "stage": "$default",
+                "timeEpoch": 1_583_348_638_390_u64,
+            },
+            "body": self.body,
+            "isBase64Encoded": false,
+        })
+    }
+
+    /// The event of payload format 1.0, as a REST API on the stage `Prod` sends it.
+    #[must_use]
+    pub fn rest_event(&self) -> Value {
+        let headers: HashMap<&String, &String> = self.headers.iter().map(|(name, value)| (name, value)).collect();
+        let lists: HashMap<&String, Vec<&String>> =
+            self.headers.iter().map(|(name, value)| (name, vec![value])).collect();
+        json!({
+            "resource": "/api/contacts",
+            "path": self.path,
+            "httpMethod": self.method,
+            "headers": headers,
+            "multiValueHeaders": lists,
+            "queryStringParameters": null,
+            "multiValueQueryStringParameters": null,
+            "pathParameters": null,
+            "stageVariables": null,
+            "requestContext": {
+                "accountId": "123456789012",
+                "apiId": "api-id",
+                "httpMethod": self.method,
+                "path": format!("/Prod{}", self.path),
+                "protocol": "HTTP/1.1",
+                "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+                "resourceId": "123456",
+                "resourcePath": "/api/contacts",
+                "stage": "Prod",
+            },
+            "body": self.body,
+            "isBase64Encoded": false,
+        })
+    }
+}
+
+impl Service {
+    /// Starts the service: the given binary as one process.
+    ///
+    /// # Panics
+    ///
+    /// Something can't be started.
+    pub async fn start(binary: &str) -> Self {
+        let service = Self::without_process(binary).await;
+        service.add_process(&[]);
+        service
+    }
+
+    /// All of the service but a process of the function.
+    ///
+    /// # Panics
+    ///
+    /// Something can't be started.
+    pub async fn without_process(binary: &str) -> Self {
+        let engine = engine();
+        let prefix = format!("t{}-", Uuid::new_v4().simple());
+        let tables = engine
+            .create_tables(&root().join("template.yaml"), &prefix)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
+        let proxy = Proxy::start(&engine.url).await.expect("a port for the proxy");
+        let runtime_api = RuntimeApi::start().await.expect("a port for the Runtime API");
+        let environment = [runtime_api.environment(), tables.environment(&Engine::at(&proxy.url))].concat();
+        let service = Self {
+            tenant_id: Uuid::new_v4().to_string(),
+            workspace_id: Uuid::new_v4().to_string(),
+            key: new_key(),
+            client: engine.client(),
+            tables,
+            proxy,
+            runtime_api,
+            environment,
+            binary: binary.into(),
+            functions: Mutex::default(),
+        };
+        service.put_key(&Key::of(&service.key, &service.tenant_id)).await;
+        service.put_workspace(&service.workspace_id, &service.tenant_id).await;
+        service
+    }
+
+    /// Starts another process of the function, with variables changed or added; an empty value takes one away.
+    ///
+    /// # Panics
+    ///
+    /// It can't be started.
+    pub fn add_process(&self, changes: &[(&str, &str)]) {
+        let function = self.process(changes);
+        self.functions.lock().expect("no holder panics").push(function);
+    }
+
+    /// As [`Service::add_process`], for a caller that wants to watch or kill the process itself.
+    ///
+    /// # Panics
+    ///
+    /// It can't be started.
+    pub fn process(&self, changes: &[(&str, &str)]) -> Function {
+        let mut environment = self.environment.clone();
+        for (name, value) in changes {
+            environment.retain(|(found, _)| found != name);
+            if !value.is_empty() {
+                environment.push(((*name).to_owned(), (*value).to_owned()));
+            }
+        }
+        Function::start(&self.binary, &environment, |_| {}).expect("the function's binary")
+    }
+
+    /// Ends the processes and gives all that they wrote.
+    ///
+    /// # Panics
+    ///
+    /// A reader of the output panicked.
+    pub async fn stop(&self) -> Vec<String> {
+        let functions = std::mem::take(&mut *self.functions.lock().expect("no holder panics"));
+        let mut lines = Vec::new();
+        for function in functions {
+            lines.extend(function.stop().await);
+        }
+        lines
+    }
+
+    /// A request that creates a contact.
+    #[must_use]
+    pub fn request(&self, name: &str, email: &str) -> Request {
+        Request {
+            method: "POST".to_owned(),
+            path: "/api/contacts".to_owned(),
+            headers: vec![
+                ("Authorization".to_owned(), format!("Bearer {}", self.key)),
+                ("Content-Type".to_owned(), "application/json".to_owned()),
+            ],
+            body: Some(json!({"workspaceId": self.workspace_id, "name": name, "email": email}).to_string()),
+        }
+    }
+
+    /// Sends a request as an event of payload format 2.0.
+    pub async fn send(&self, request: &Request) -> Answer {
+        self.invoke(&request.event()).await
+    }
+
+    /// Sends an event.
+    ///
+    /// # Panics
+    ///
+    /// The invocation ends in an error.
+    pub async fn invoke(&self, event: &Value) -> Answer {
+        match self.runtime_api.invoke(&event.to_string()).await {
+            Outcome::Response(response) => Answer::of(&response),
+            Outcome::Error(error) => panic!("an invocation error: {error}"),
+        }
+    }
+
+    /// Sends a request that must be answered within some time.
+    ///
+    /// # Panics
+    ///
+    /// The invocation ends in an error.
+    pub async fn send_with_deadline(&self, request: &Request, time: Duration) -> Answer {
+        let deadline = SystemTime::now() + time;
+        match self
+            .runtime_api
+            .invoke_with_deadline(&request.event().to_string(), deadline)
+            .await
+        {
+            Outcome::Response(response) => Answer::of(&response),
+            Outcome::Error(error) => panic!("an invocation error: {error}"),
+        }
+    }
+
+    /// Stores a key.
+    pub async fn put_key(&self, key: &Key<'_>) {
+        fixture::put_key(&self.client, &self.tables, key).await;
+    }
+
+    /// Stores a workspace.
+    pub async fn put_workspace(&self, workspace_id: &str, tenant_id: &str) {
+        fixture::put_workspace(&self.client, &self.tables, workspace_id, tenant_id).await;
+    }
+
+    /// Stores an item in the contacts table, as another writer would.
+    ///
+    /// # Panics
+    ///
+    /// The engine refuses.
+    pub async fn put_contact(&self, item: HashMap<String, AttributeValue>) {
+        self.client
+            .put_item()
+            .table_name(&self.tables.contacts)
+            .set_item(Some(item))
+            .send()
+            .await
+            .expect("the contact is stored");
+    }
+
+    /// All items of the contacts table.
+    ///
+    /// # Panics
+    ///
+    /// The engine refuses.
+    pub async fn contacts(&self) -> Vec<HashMap<String, AttributeValue>> {
+        let mut items = Vec::new();
+        let mut from = None;
+        loop {
+            let page = self
+                .client
+                .scan()
+                .table_name(&self.tables.contacts)
+                .consistent_read(true)
+                .set_exclusive_start_key(from)
+                .send()
+                .await
+                .expect("the table can be read");
+            items.extend(page.items.unwrap_or_default());
+            from = page.last_evaluated_key;
+            if from.is_none() {
+                return items;
+            }
+        }
+    }
+}
+
+/// A well-formed key that nobody has.
+#[must_use]
+pub fn new_key() -> String {
+    format!("sf_test_v1_{}", Uuid::new_v4().simple())
+}
