@@ -24,7 +24,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
-use crate::budget;
+use crate::{budget, store::PassingAnswers};
 
 /// What the environment says.
 pub struct Config {
@@ -166,6 +166,7 @@ impl Config {
             .timeout_config(timeouts)
             .retry_config(retries)
             .retry_partition(quota)
+            .retry_classifier(PassingAnswers)
             // An attempt has its time; watching its throughput as well would say nothing more.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         if let Some(endpoint) = &self.endpoint {

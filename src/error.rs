@@ -136,7 +136,7 @@ impl Error {
                 "The workspace already has a contact with this e-mail address under another name.",
                 id.as_deref().and_then(location),
             ),
-            Self::Database(fault) if fault.remedy() == Remedy::Operator => (
+            Self::Database(fault) if fault.kind.remedy() == Remedy::Operator => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "fault",
                 "The service failed. The fault is on our side and has been logged.",

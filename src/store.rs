@@ -4,20 +4,22 @@
 //! workspace) and writes once (a conditional `PutItem`). The SDK retries by itself; its settings are in `budget.rs` and
 //! [`Config::client`](crate::config::Config::client).
 //!
-//! | fault | retried by | answer |
+//! | fault | sent again | answer |
 //! | --- | --- | --- |
-//! | throttled: `ThrottlingException`, `ProvisionedThroughputExceededException`, `RequestLimitExceeded` | SDK | 503 |
-//! | `UnprocessedKeys` in a 200 | [`Store::read`], only for what is missing | 503 |
-//! | 500, 502, 503, 504 | SDK | 503 |
-//! | connection refused, reset, closed; a name that doesn't resolve; a TLS handshake that fails | SDK | 503 |
-//! | no answer within the attempt's time | SDK | 503 |
-//! | an answer that is cut or not JSON | SDK where it shows as a failed response | 503 |
-//! | a write conflict (`TransactionConflictException`, `ReplicatedWriteConflictException`) | SDK, the second | 503 |
-//! | the clock is off (`RequestTimeTooSkewed`, `InvalidSignatureException` and the like) | SDK, once it knows by how much | 500 |
-//! | `AccessDeniedException`, `UnrecognizedClientException`, an expired token | no | 500 |
+//! | throttled: `ThrottlingException`, `ProvisionedThroughputExceededException`, `RequestLimitExceeded` | yes | 503 |
+//! | `UnprocessedKeys` in a 200 | yes, by [`Store::read`], only for what is missing | 503 |
+//! | any 5xx | yes | 503 |
+//! | connection refused, reset or closed; a name that doesn't resolve; a TLS handshake that fails | yes | 503 |
+//! | no answer within the attempt's time | yes | 503 |
+//! | an answer that is cut, or not DynamoDB's JSON | yes | 503 |
+//! | another write was in the way: `TransactionConflictException`, `ReplicatedWriteConflictException` | yes | 503 |
+//! | the clock is off: `InvalidSignatureException` and the like, with a `Date` more than four minutes away | yes, with the clock corrected | 500 |
+//! | `AccessDeniedException`, `UnrecognizedClientException`, `ExpiredTokenException`: credentials never change in a process | no | 500 |
 //! | `ResourceNotFoundException`: a table is missing | no | 500 |
 //! | any other 4xx: the request is wrong, a defect | no | 500 |
 //! | an item that can't be read: a defect of whoever wrote it | no | 500 |
+//!
+//! The SDK sends again what it knows to be passing; [`PassingAnswers`] tells it of the answers that it doesn't know.
 
 use std::{
     collections::HashMap,
@@ -30,9 +32,13 @@ use std::{
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef},
+    config::{
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::{BeforeTransmitInterceptorContextRef, InterceptorContext},
+        retry::{ClassifyRetry, RetryAction},
+    },
     error::{BoxError, ProvideErrorMetadata, SdkError},
-    operation::{RequestId, put_item::PutItemError},
+    operation::{batch_get_item::BatchGetItemError, get_item::GetItemError, put_item::PutItemError},
     types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure},
 };
 use uuid::Uuid;
@@ -122,19 +128,18 @@ impl fmt::Display for FaultKind {
     }
 }
 
-impl Fault {
+impl FaultKind {
     /// Who can mend it.
     #[must_use]
-    pub fn remedy(&self) -> Remedy {
-        use FaultKind::{
-            Denied, Failed, MalformedItem, NoSuchTable, Rejected, Throttled, TimedOut, Unreachable, Unreadable,
-        };
-        match self.kind {
-            Throttled | Failed | TimedOut | Unreachable | Unreadable => Remedy::Retry,
-            Denied | NoSuchTable | Rejected | MalformedItem(_) => Remedy::Operator,
+    pub fn remedy(self) -> Remedy {
+        match self {
+            Self::Throttled | Self::Failed | Self::TimedOut | Self::Unreachable | Self::Unreadable => Remedy::Retry,
+            Self::Denied | Self::NoSuchTable | Self::Rejected | Self::MalformedItem(_) => Remedy::Operator,
         }
     }
+}
 
+impl Fault {
     fn new(operation: &'static str, kind: FaultKind) -> Self {
         Self {
             operation,
@@ -167,7 +172,10 @@ impl Fault {
             operation,
             kind,
             code: error.meta().code().map(str::to_owned),
-            aws_request_id: error.meta().request_id().map(str::to_owned),
+            aws_request_id: error
+                .raw_response()
+                .and_then(|response| response.headers().get("x-amzn-requestid"))
+                .map(str::to_owned),
         }
     }
 }
@@ -201,6 +209,38 @@ fn kind_of_answer(status: u16, code: Option<&str>) -> FaultKind {
         // A 2xx that is an error is one whose body could not be read; an error without a code is no answer of DynamoDB's.
         None => FaultKind::Unreadable,
         Some(_) => FaultKind::Rejected,
+    }
+}
+
+/// Has the SDK send again what DynamoDB answered in passing, by the same table that decides on the caller's answer.
+#[derive(Debug)]
+pub(crate) struct PassingAnswers;
+
+impl ClassifyRetry for PassingAnswers {
+    fn name(&self) -> &'static str {
+        "PassingAnswers"
+    }
+
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let error = context
+            .output_or_error()
+            .and_then(|result| result.err()?.as_operation_error());
+        let (Some(error), Some(response)) = (error, context.response()) else {
+            // No error, or none of an answer: the SDK's own classifiers know connections and timeouts.
+            return RetryAction::NoActionIndicated;
+        };
+        let code = (error.downcast_ref::<PutItemError>().map(|error| error.meta().code()))
+            .or_else(|| {
+                error
+                    .downcast_ref::<BatchGetItemError>()
+                    .map(|error| error.meta().code())
+            })
+            .or_else(|| error.downcast_ref::<GetItemError>().map(|error| error.meta().code()))
+            .flatten();
+        match kind_of_answer(response.status().as_u16(), code).remedy() {
+            Remedy::Retry => RetryAction::transient_error(),
+            Remedy::Operator => RetryAction::NoActionIndicated,
+        }
     }
 }
 
@@ -239,6 +279,19 @@ pub enum Written {
     Created,
     /// The address had a contact before: this one. Nothing was written.
     Existing(StoredContact),
+}
+
+impl Written {
+    /// What a failed condition means: the item that stands there is our own, from a copy of this write whose answer was
+    /// lost, or it was there before. See [`Store::create`].
+    #[must_use]
+    pub fn over(stored: StoredContact, ours: &StoredContact) -> Self {
+        if stored.contact.id == ours.contact.id {
+            Self::Created
+        } else {
+            Self::Existing(stored)
+        }
+    }
 }
 
 /// The three tables.
@@ -345,7 +398,7 @@ impl Store {
     /// wrote. Its `id` tells. The id is 74 random bits made for this request and sent nowhere else, so whoever finds it in
     /// the table made it, and no other request can be told "created" for the same item: the condition lets one write of an
     /// address through, ever, and only that write's id is stored. A copy that arrives after the answer, however late,
-    /// fails the same condition and changes nothing.
+    /// fails the same condition and changes nothing. `tests/faults/model.rs` walks through every interleaving of this.
     ///
     /// # Errors
     ///
@@ -375,11 +428,7 @@ impl Store {
                     let stored = item
                         .and_then(StoredContact::from_item)
                         .map_err(|malformed| Fault::malformed(WRITE, malformed))?;
-                    if stored.contact.id == contact.contact.id {
-                        Ok(Written::Created)
-                    } else {
-                        Ok(Written::Existing(stored))
-                    }
+                    Ok(Written::over(stored, contact))
                 }
                 _ => Err(Fault::of(WRITE, &error)),
             },

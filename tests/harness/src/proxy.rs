@@ -66,6 +66,7 @@ struct Shared {
     calls: watch::Sender<Vec<Call>>,
     plan: Mutex<Plan>,
     connections: Mutex<usize>,
+    resets: watch::Sender<()>,
     client: Client<HttpConnector, Full<axum::body::Bytes>>,
 }
 
@@ -97,6 +98,7 @@ impl Proxy {
             calls: watch::channel(Vec::new()).0,
             plan: Mutex::new(Box::new(|_, _| None)),
             connections: Mutex::new(0),
+            resets: watch::channel(()).0,
             client: Client::builder(TokioExecutor::new()).build_http(),
         });
         let server = tokio::spawn(accept(listener, Arc::clone(&shared)));
@@ -124,6 +126,11 @@ impl Proxy {
     #[must_use]
     pub fn operations(&self) -> Vec<String> {
         self.calls().into_iter().map(|call| call.operation).collect()
+    }
+
+    /// Resets every connection on which no call is under way, as a network does that has forgotten them.
+    pub fn reset_idle_connections(&self) {
+        self.shared.resets.send_replace(());
     }
 
     /// Waits until this many calls have come in.
@@ -161,7 +168,15 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::new();
-    while let Some((head, body)) = read_request(&mut stream, &mut buffer).await? {
+    let mut resets = shared.resets.subscribe();
+    loop {
+        let request = tokio::select! {
+            request = read_request(&mut stream, &mut buffer) => request?,
+            _ = resets.changed() => return stream.set_zero_linger(),
+        };
+        let Some((head, body)) = request else {
+            return Ok(());
+        };
         let call = Call {
             operation: header(&head, "x-amz-target")
                 .rsplit('.')
@@ -223,7 +238,6 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io:
             }
         }
     }
-    Ok(())
 }
 
 /// A request's head and body; none at the end of the connection.

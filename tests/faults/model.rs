@@ -1,0 +1,203 @@
+//! The write of unknown outcome, in every interleaving.
+//!
+//! A small world: callers that send the same address until they have an answer, requests that send their write again when
+//! no answer comes, a network that loses or delays writes and answers, processes that crash. The search visits every state
+//! that can be reached. What a failed condition means is not modelled but decided by the service's own code.
+
+use std::collections::HashSet;
+
+use chrono::Utc;
+use create_contact::{contact::StoredContact, new_contact::NewContact, store::Written};
+use serde_json::json;
+use uuid::Uuid;
+
+/// How often a request sends its write.
+const SENDS: u8 = 2;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Request {
+    /// The caller has not sent it yet: its earlier try has not ended.
+    Unsent,
+    /// Waiting for an answer; so many sends are left.
+    Waiting(u8),
+    /// Ended with this status, or with none: the process crashed, or the answer to the caller was lost.
+    Ended(Option<u16>),
+}
+
+/// What DynamoDB answered to a copy of a request's write: nothing was there, or this request's item.
+type Answer = Option<usize>;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct State {
+    /// The request whose item stands in the table.
+    item: Option<usize>,
+    requests: Vec<Request>,
+    /// Copies of writes that are under way, by request, sorted.
+    writes: Vec<usize>,
+    /// Answers that are under way, sorted.
+    answers: Vec<(usize, Answer)>,
+}
+
+/// The contact that a request with this name would create.
+fn contact(name: &str) -> StoredContact {
+    let body = json!({"workspaceId": Uuid::nil(), "name": name, "email": "ada@acme.de"}).to_string();
+    let new = NewContact::parse(body.as_bytes()).expect("a new contact");
+    StoredContact::create(&new, Uuid::nil(), Utc::now())
+}
+
+struct World {
+    /// The name that each request brings; each caller's tries stand together.
+    names: Vec<String>,
+    tries: usize,
+    /// The status that the service gives to a request whose write found another's item, or its own.
+    statuses: Vec<Vec<u16>>,
+}
+
+impl World {
+    /// So many callers with these names, all with the same address, each with so many tries.
+    fn new(names: &[&str], tries: usize) -> Self {
+        let names: Vec<String> = names
+            .iter()
+            .flat_map(|&name| std::iter::repeat_n(name.to_owned(), tries))
+            .collect();
+        let contacts: Vec<StoredContact> = names.iter().map(|name| contact(name)).collect();
+        let status = |ours: &StoredContact, found: &StoredContact| match Written::over(found.clone(), ours) {
+            Written::Created => 201,
+            Written::Existing(stored) if stored.contradicts(ours.name.as_deref().unwrap_or_default()) => 409,
+            Written::Existing(_) => 200,
+        };
+        let statuses = contacts
+            .iter()
+            .map(|ours| contacts.iter().map(|found| status(ours, found)).collect())
+            .collect();
+        Self { names, tries, statuses }
+    }
+
+    fn start(&self) -> State {
+        State {
+            item: None,
+            requests: vec![Request::Unsent; self.names.len()],
+            writes: vec![],
+            answers: vec![],
+        }
+    }
+
+    /// Whether a caller sends this request now: its first, or one whose predecessor ended without a final answer.
+    fn may_send(&self, state: &State, request: usize) -> bool {
+        state.requests[request] == Request::Unsent
+            && (request.is_multiple_of(self.tries)
+                || matches!(state.requests[request - 1], Request::Ended(None | Some(503))))
+    }
+
+    /// Every state that one step leads to.
+    fn next(&self, state: &State) -> Vec<State> {
+        let mut next = Vec::new();
+        let mut step = |change: &dyn Fn(&mut State)| {
+            let mut state = state.clone();
+            change(&mut state);
+            // Nobody waits for an answer to a request that has ended: states that differ only in those are one.
+            let State { requests, answers, .. } = &mut state;
+            answers.retain(|&(request, _)| matches!(requests[request], Request::Waiting(_)));
+            state.writes.sort_unstable();
+            state.answers.sort_unstable();
+            next.push(state);
+        };
+        for request in 0..self.names.len() {
+            match state.requests[request] {
+                Request::Unsent if self.may_send(state, request) => step(&|state| {
+                    state.requests[request] = Request::Waiting(SENDS - 1);
+                    state.writes.push(request);
+                }),
+                Request::Waiting(left) => {
+                    step(&|state| state.requests[request] = Request::Ended(None));
+                    if let Some(left) = left.checked_sub(1) {
+                        step(&|state| {
+                            state.requests[request] = Request::Waiting(left);
+                            state.writes.push(request);
+                        });
+                    } else {
+                        step(&|state| state.requests[request] = Request::Ended(Some(503)));
+                    }
+                }
+                Request::Unsent | Request::Ended(_) => {}
+            }
+        }
+        for (at, &request) in state.writes.iter().enumerate() {
+            step(&|state| _ = state.writes.remove(at));
+            step(&|state| {
+                state.writes.remove(at);
+                // The condition: nothing is there.
+                let found = state.item;
+                state.item = Some(found.unwrap_or(request));
+                state.answers.push((request, found));
+            });
+        }
+        for (at, &(request, answer)) in state.answers.iter().enumerate() {
+            step(&|state| _ = state.answers.remove(at));
+            step(&|state| {
+                state.answers.remove(at);
+                if matches!(state.requests[request], Request::Waiting(_)) {
+                    state.requests[request] =
+                        Request::Ended(Some(answer.map_or(201, |found| self.statuses[request][found])));
+                }
+            });
+        }
+        next
+    }
+
+    /// What must hold in every state, and from it to each next one.
+    fn check(&self, state: &State, next: &State) {
+        assert!(
+            state.item.is_none() || state.item == next.item,
+            "an item changed: {state:?} {next:?}"
+        );
+        let mut created = 0;
+        for (request, ended) in next.requests.iter().enumerate() {
+            let Request::Ended(Some(status)) = *ended else { continue };
+            let same_name = next.item.map(|item| self.names[item] == self.names[request]);
+            match status {
+                201 => {
+                    created += 1;
+                    assert_eq!(next.item, Some(request), "201 for another's item: {next:?}");
+                }
+                200 => assert!(
+                    same_name == Some(true) && next.item != Some(request),
+                    "a false 200: {next:?}"
+                ),
+                409 => assert!(same_name == Some(false), "a false 409: {next:?}"),
+                _ => assert_eq!(status, 503),
+            }
+        }
+        assert!(created <= 1, "two were created: {next:?}");
+    }
+
+    /// Visits every state; their number.
+    fn visit(&self) -> usize {
+        let mut seen = HashSet::from([self.start()]);
+        let mut waiting = vec![self.start()];
+        while let Some(state) = waiting.pop() {
+            for next in self.next(&state) {
+                self.check(&state, &next);
+                if seen.insert(next.clone()) {
+                    waiting.push(next);
+                }
+            }
+        }
+        seen.len()
+    }
+}
+
+#[test]
+fn in_every_interleaving_there_is_one_item_one_201_and_no_false_answer() {
+    for (names, tries) in [
+        (&["Ada"][..], 3),
+        (&["Ada", "Ada"], 2),
+        (&["Ada", "Eve"], 2),
+        (&["Ada", "Ada", "Ada"], 1),
+        (&["Ada", "Ada", "Eve"], 1),
+    ] {
+        let states = World::new(names, tries).visit();
+        println!("{names:?} with {tries} tries each: {states} states");
+        assert!(states > 1_000, "{names:?}: the search ended early");
+    }
+}
