@@ -150,7 +150,7 @@ impl Error {
             ),
             Self::Panic => (
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "panic",
+                "fault",
                 "The service failed. The fault is on our side and has been logged.",
                 None,
             ),

@@ -45,7 +45,7 @@ pub async fn handle(store: &Store, event: LambdaEvent<Box<RawValue>>) -> Result<
     let event = Event::parse(payload.get())?;
     drop(payload);
     let format = event.format;
-    let mut log = RequestLog::start(context.request_id, event.request_id.clone());
+    let mut log = RequestLog::start(context, event.request_id.clone());
     // A panic leaves only the log line behind, whose fields are each valid by themselves, so it is safe to go on using it.
     let work = AssertUnwindSafe(create_contact(store, event, &mut log)).catch_unwind();
     let result = match tokio::time::timeout(time, work).await {
@@ -78,14 +78,15 @@ async fn create_contact(store: &Store, event: Event, log: &mut RequestLog) -> Re
     // nothing about fields.
     let new = body.and_then(|body| NewContact::parse(&body));
     let read = if let Ok(new) = &new {
-        log.operation = Some(READ);
+        log.begin(READ);
         store.read(&key, new.workspace_id, &log.attempts).await
     } else {
-        log.operation = Some(READ_KEY);
+        log.begin(READ_KEY);
         let key_item = store.read_key(&key, &log.attempts).await;
         key_item.map(|key_item| (key_item, None))
     };
     let (key_item, workspace_item) = read.map_err(Error::Database)?;
+    log.end();
     let unreadable = |malformed| Error::Database(Fault::malformed(READ, malformed));
     let grant = key_item
         .map(|item| Grant::from_item(&item, Utc::now().timestamp()))
@@ -111,7 +112,7 @@ async fn create_contact(store: &Store, event: Event, log: &mut RequestLog) -> Re
     }
 
     let contact = StoredContact::create(&new, grant.tenant_id, Utc::now());
-    log.operation = Some(WRITE);
+    log.begin(WRITE);
     match store
         .create(&contact, &new, &log.attempts)
         .await

@@ -3,16 +3,21 @@
 //! Every request leaves one line, whatever the level; that line is a [`RequestLine`], which has no room for a name, an
 //! address, a key or a body. All else goes through `tracing`. The libraries beneath would log events, requests and items at
 //! their finer levels, so they are held at warnings whatever level is asked for.
+//!
+//! The request's line is its metric record too, in CloudWatch's embedded metric format: CloudWatch takes the metrics out of
+//! the log, so they cost the request no call and no time. Only the function and the outcome are dimensions; each of their
+//! values makes a metric that is paid for, so ids stay plain members.
 
 use std::{
     env,
     io::{self, Write as _},
     panic,
     str::FromStr,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use lambda_http::http::StatusCode;
+use lambda_runtime::Context;
 use serde::Serialize;
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
@@ -70,27 +75,39 @@ fn level() -> LevelFilter {
 /// What is known of a request when it ends.
 pub(crate) struct RequestLog {
     started: Instant,
-    lambda_request_id: String,
+    context: Context,
     api_request_id: Option<String>,
     pub attempts: Attempts,
     /// The database operation that was begun last.
-    pub operation: Option<&'static str>,
+    operation: Option<&'static str>,
+    /// When it was begun, if it has not ended.
+    operation_started: Option<Instant>,
+    /// The time of those that have ended.
+    database_time: Duration,
     pub tenant_id: Option<Uuid>,
     pub workspace_id: Option<Uuid>,
     pub fault: Option<Fault>,
 }
 
+/// The line of a request, and its metric record (Amazon CloudWatch User Guide, "Specification: Embedded metric format").
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RequestLine<'a> {
+    #[serde(rename = "_aws")]
+    metadata: Metadata,
     timestamp: u64,
     level: &'static str,
     message: &'static str,
+    function_name: &'a str,
     request_id: &'a str,
     api_request_id: Option<&'a str>,
     status: u16,
     outcome: &'static str,
+    /// Always one: their sum by outcome is what alarms watch.
+    requests: u32,
     duration_ms: f64,
+    /// The time in which the request waited for the database, retries included.
+    database_ms: f64,
     database_attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant_id: Option<Uuid>,
@@ -106,34 +123,118 @@ struct RequestLine<'a> {
     aws_request_id: Option<&'a str>,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata {
+    timestamp: u64,
+    cloud_watch_metrics: &'static [Directive],
+}
+
+/// Which members of the line are metrics, and by which other members they are kept apart.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive {
+    namespace: &'static str,
+    dimensions: [&'static [&'static str]; 1],
+    metrics: &'static [Metric],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+}
+
+impl Directive {
+    const fn new(dimensions: &'static [&'static str], metrics: &'static [Metric]) -> Self {
+        Self {
+            namespace: "create-contact",
+            dimensions: [dimensions],
+            metrics,
+        }
+    }
+}
+
+const fn count(name: &'static str) -> Metric {
+    Metric { name, unit: "Count" }
+}
+
+const fn milliseconds(name: &'static str) -> Metric {
+    Metric {
+        name,
+        unit: "Milliseconds",
+    }
+}
+
+const DIRECTIVES: [Directive; 3] = [
+    Directive::new(&["functionName", "outcome"], &[count("requests")]),
+    Directive::new(&["functionName"], &[milliseconds("durationMs")]),
+    Directive::new(
+        &["functionName"],
+        &[milliseconds("databaseMs"), count("databaseAttempts")],
+    ),
+];
+/// For a request that was answered without the database: its zeros would make the database look faster than it is.
+const DIRECTIVES_WITHOUT_DATABASE: &[Directive] = DIRECTIVES.split_at(2).0;
+
 impl RequestLog {
-    pub fn start(lambda_request_id: String, api_request_id: Option<String>) -> Self {
+    pub fn start(context: Context, api_request_id: Option<String>) -> Self {
         Self {
             started: Instant::now(),
-            lambda_request_id,
+            context,
             api_request_id,
             attempts: Attempts::default(),
             operation: None,
+            operation_started: None,
+            database_time: Duration::ZERO,
             tenant_id: None,
             workspace_id: None,
             fault: None,
         }
     }
 
+    /// A database operation begins.
+    pub fn begin(&mut self, operation: &'static str) {
+        self.operation = Some(operation);
+        self.operation_started = Some(Instant::now());
+    }
+
+    /// The operation that was begun has ended. One that fails, or is cut short, ends with the request.
+    pub fn end(&mut self) {
+        if let Some(started) = self.operation_started.take() {
+            self.database_time += started.elapsed();
+        }
+    }
+
     /// Writes the request's line.
-    pub fn finish(&self, status: StatusCode, outcome: &'static str) {
+    pub fn finish(mut self, status: StatusCode, outcome: &'static str) {
+        self.end();
         let fault = self.fault.as_ref();
+        let timestamp = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        let cloud_watch_metrics = if self.operation.is_some() {
+            DIRECTIVES.as_slice()
+        } else {
+            DIRECTIVES_WITHOUT_DATABASE
+        };
         let line = RequestLine {
-            timestamp: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
+            metadata: Metadata {
+                timestamp,
+                cloud_watch_metrics,
+            },
+            timestamp,
             level: if status.is_server_error() { "ERROR" } else { "INFO" },
             message: "request",
-            request_id: &self.lambda_request_id,
+            function_name: &self.context.env_config.function_name,
+            request_id: &self.context.request_id,
             api_request_id: self.api_request_id.as_deref(),
             status: status.as_u16(),
             outcome,
+            requests: 1,
             duration_ms: self.started.elapsed().as_secs_f64() * 1000.0,
+            database_ms: self.database_time.as_secs_f64() * 1000.0,
             database_attempts: self.attempts.count(),
             tenant_id: self.tenant_id,
             workspace_id: self.workspace_id,
