@@ -1,6 +1,9 @@
 //! From event to answer: the order of the checks, and what an answer looks like (contract, sections 1, 2 and 7).
 
-use std::{panic::AssertUnwindSafe, time::SystemTime};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, SystemTime},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use chrono::Utc;
@@ -46,14 +49,19 @@ pub async fn handle(store: &Store, event: LambdaEvent<Box<RawValue>>) -> Result<
     drop(payload);
     let format = event.format;
     let mut log = RequestLog::start(context, event.request_id.clone());
-    // A panic leaves only the log line behind, whose fields are each valid by themselves, so it is safe to go on using it.
-    let work = AssertUnwindSafe(create_contact(store, event, &mut log)).catch_unwind();
-    let result = match tokio::time::timeout(time, work).await {
+    let result = in_time(time, create_contact(store, event, &mut log)).await;
+    Ok(respond(format, result, log))
+}
+
+/// Does a request's work, and makes an answer of a panic and of time that is up.
+async fn in_time(time: Duration, work: impl Future<Output = Result<Success, Error>>) -> Result<Success, Error> {
+    // What a panic leaves behind is the log line, whose fields are each valid by themselves, and the client, which the SDK
+    // shares between tasks that may end at any time: both are safe to go on with. The panic hook has logged the place.
+    match tokio::time::timeout(time, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(result)) => result,
         Ok(Err(_panic)) => Err(Error::Panic),
         Err(_elapsed) => Err(Error::OutOfTime),
-    };
-    Ok(respond(format, result, log))
+    }
 }
 
 /// The contract's checks in the contract's order, and the write.
@@ -236,5 +244,33 @@ fn respond(format: PayloadFormat, result: Result<Success, Error>, mut log: Reque
             response.body = Some(ResponseBody::Text(body));
             Response::V2(response)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_runtime::Context;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_answered_with_500_in_the_contracts_shape_and_says_nothing_of_it() {
+        let work = async { panic!("ada@acme.de") };
+        let result = in_time(Duration::from_secs(1), work).await;
+        let Response::V2(response) = respond(PayloadFormat::V2, result, RequestLog::start(Context::default(), None))
+        else {
+            panic!("the format of the event")
+        };
+        assert_eq!(response.status_code, 500);
+        let Some(ResponseBody::Text(body)) = response.body else {
+            panic!("a text")
+        };
+        assert!(body.starts_with(r#"{"error":"#) && !body.contains("ada"), "{body}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_does_not_end_is_answered_when_its_time_is_up() {
+        let result = in_time(Duration::from_secs(6), std::future::pending()).await;
+        assert!(matches!(result, Err(Error::OutOfTime)));
     }
 }

@@ -6,9 +6,11 @@
 mod body;
 mod events;
 mod fixtures;
+mod hostile;
 mod keys;
 mod logs;
 mod order;
+mod properties;
 mod same_contact;
 mod start;
 mod tables;

@@ -1,0 +1,222 @@
+//! Whatever is sent: an answer of the contract's, no 500, no invocation error, and a process that lives.
+
+use std::fs;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use harness::{
+    runtime_api::Outcome,
+    service::{Answer, Service},
+};
+use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
+use serde_json::{Map, Value, json};
+use tokio::runtime::Handle;
+
+use crate::service;
+
+/// Sends an event, written as it is; anything but an answer below 500 is a failure.
+async fn survives(service: &Service, event: &str) -> Answer {
+    match service.runtime_api.invoke(event).await {
+        Outcome::Response(response) => {
+            let answer = Answer::of(&response);
+            assert!(answer.status < 500, "{event:.500}: {answer:?}");
+            answer
+        }
+        Outcome::Error(error) => panic!("{event:.500}: {error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_corpus_of_hostile_bodies_is_survived() {
+    let service = service().await;
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus");
+    let mut count = 0;
+    for entry in fs::read_dir(corpus).expect("the corpus") {
+        let body = fs::read(entry.expect("a file").path()).expect("a body");
+        let mut event = service.request("", "").event();
+        event["isBase64Encoded"] = json!(true);
+        event["body"] = json!(STANDARD.encode(body));
+        let answer = survives(&service, &event.to_string()).await;
+        assert!(matches!(answer.status, 400 | 413), "{answer:?}");
+        count += 1;
+    }
+    assert!(count >= 20, "{count} files");
+}
+
+#[tokio::test]
+async fn hostile_events_are_survived() {
+    let service = service().await;
+    let request = service.request("Ada Lovelace", "ada@acme.de");
+    let with = |change: &dyn Fn(&mut Value)| {
+        [request.event(), request.rest_event()].map(|mut event| {
+            change(&mut event);
+            event.to_string()
+        })
+    };
+    let lines: Map<String, Value> = (0..40_000).map(|n| (format!("x-{n}"), json!("v"))).collect();
+    let mut events = Vec::new();
+    events.extend(with(&|event| {
+        event["headers"].as_object_mut().expect("headers").extend(lines.clone())
+    }));
+    events.extend(with(&|event| event["headers"]["x-long"] = json!("v".repeat(1_000_000))));
+    events.extend(with(&|event| {
+        event["headers"]["authorization"] = json!("Bearer ".repeat(100_000))
+    }));
+    events.extend(with(&|event| {
+        event["headers"]["content-type"] = json!(";".repeat(100_000))
+    }));
+    for host in ["", " ", "a b", "[::1", "\u{0}", "a,b", "é.example", "%zz"] {
+        events.extend(with(&|event| event["headers"]["host"] = json!(host)));
+        events.extend(with(&|event| event["headers"]["x-forwarded-proto"] = json!(host)));
+        events.extend(with(&|event| event["requestContext"]["domainName"] = json!(host)));
+        events.extend(with(&|event| event["rawQueryString"] = json!(host)));
+        events.extend(with(&|event| event["queryStringParameters"] = json!({host: host})));
+    }
+    for path in [
+        "",
+        "?",
+        "api/contacts",
+        &"/a".repeat(50_000),
+        "/api/contacts\u{0}",
+        "//",
+        "http://[",
+        "/%",
+        "\\..\\api",
+    ] {
+        events.extend(with(&|event| {
+            event["rawPath"] = if event.get("rawPath").is_some() {
+                json!(path)
+            } else {
+                Value::Null
+            };
+            event["path"] = json!(path);
+        }));
+    }
+    for method in ["", " ", "PÖST", "POST POST", &"M".repeat(100_000)] {
+        events.extend(with(&|event| {
+            event["httpMethod"] = json!(method);
+            if event["requestContext"]["http"].is_object() {
+                event["requestContext"]["http"]["method"] = json!(method);
+            }
+        }));
+    }
+    // Half a surrogate pair, which serde_json can't write but a caller can.
+    for event in with(&|event| event["body"] = json!("HALF")) {
+        events.push(event.replace("HALF", r"\ud800"));
+    }
+    for event in with(&|event| event["headers"]["x-half"] = json!("HALF")) {
+        events.push(event.replace("HALF", r"\ud800").replace("x-half", r"\udfff"));
+    }
+    for event in &events {
+        survives(&service, event).await;
+    }
+    assert_eq!(
+        service.send(&request).await.status,
+        200,
+        "the process lives, and the harmless ones were taken"
+    );
+}
+
+#[tokio::test]
+async fn deep_and_long_json_is_survived_and_ignored_where_it_does_not_matter() {
+    let service = service().await;
+    let body = service.request("Ada", "ada@acme.de").body.expect("a body");
+    let extended = |extra: &str| body.replacen('{', &format!("{{{extra},"), 1);
+    for (extra, status) in [
+        (format!(r#""deep":{}{}"#, "[".repeat(20_000), "]".repeat(20_000)), 201),
+        (
+            format!(r#""deep":{}1{}"#, r#"{"a":"#.repeat(5_000), "}".repeat(5_000)),
+            200,
+        ),
+        (format!(r#""{}":1"#, "k".repeat(60_000)), 200),
+        (vec![r#""a":1"#; 10_000].join(","), 200),
+        (r#""number":123456789012345678901234567890e-12345"#.to_owned(), 200),
+        (format!(r#""name":{}{}"#, "[".repeat(20_000), "]".repeat(20_000)), 400),
+        (format!(r#""deep":{}"#, "[".repeat(20_000)), 400),
+    ] {
+        let answer = service.send(&service.request("", "").body(extended(&extra))).await;
+        assert_eq!(answer.status, status, "{extra:.40}: {answer:?}");
+    }
+}
+
+/// Runs a property on the service; its cases are sent one after the other.
+async fn property<S: Strategy<Value = Value> + Send + 'static>(service: Service, strategy: S) {
+    let handle = Handle::current();
+    let service = std::sync::Arc::new(service);
+    tokio::task::spawn_blocking(move || {
+        TestRunner::default()
+            .run(&strategy, |change| {
+                let request = service.request("Ada", "ada@acme.de");
+                for mut event in [request.event(), request.rest_event()] {
+                    for (member, value) in change.as_object().expect("an object") {
+                        if member == "headers" && event.get("multiValueHeaders").is_some() {
+                            event["multiValueHeaders"] = Value::Null;
+                        }
+                        event[member] = value.clone();
+                    }
+                    handle.block_on(survives(&service, &event.to_string()));
+                }
+                Ok(())
+            })
+            .unwrap_or_else(|failure| panic!("{failure}"));
+    })
+    .await
+    .expect("the property holds");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_bytes_as_body_are_survived() {
+    let bytes = vec(any::<u8>(), 0..2_000);
+    property(
+        service().await,
+        bytes.prop_map(|bytes| json!({"body": STANDARD.encode(bytes), "isBase64Encoded": true})),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_text_as_body_base64_or_not_is_survived() {
+    let text = (any::<String>(), any::<bool>());
+    property(
+        service().await,
+        text.prop_map(|(text, base64)| json!({"body": text, "isBase64Encoded": base64})),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_members_are_survived() {
+    let value = prop_oneof![
+        Just(json!(null)),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        "[a-zA-Z,.' ]{0,40}@?[a-z0-9.-]{0,40}".prop_map(Value::from),
+        vec(any::<String>(), 0..3).prop_map(Value::from),
+    ];
+    let members = (value.clone(), value.clone(), value);
+    property(
+        service().await,
+        members.prop_map(
+            |(id, name, email)| json!({"body": json!({"workspaceId": id, "name": name, "email": email}).to_string()}),
+        ),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_headers_are_survived() {
+    let lines = vec((any::<String>(), any::<String>()), 0..20);
+    property(
+        service().await,
+        (lines, any::<String>(), any::<String>()).prop_map(|(lines, authorization, content_type)| {
+            let mut headers: Map<String, Value> = lines
+                .into_iter()
+                .map(|(name, value)| (name, Value::from(value)))
+                .collect();
+            headers.insert("authorization".to_owned(), authorization.into());
+            headers.insert("content-type".to_owned(), content_type.into());
+            json!({"headers": headers})
+        }),
+    )
+    .await;
+}

@@ -1,0 +1,89 @@
+//! Sections 1 and 4, for any input.
+
+use create_contact::{company::company_name, email::Email, name::Name, new_contact::NewContact};
+use proptest::prelude::*;
+
+/// Texts that get further than arbitrary ones: words of letters, particles, suffixes, commas and odd white space.
+fn names() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        "\\PC{1,12}",
+        "(van|de|y|e|Jr\\.|PhD|III|der|bin)",
+        "[A-Z][a-z]{1,8},?",
+        "\\w{1,5}\u{301}"
+    ];
+    let space = prop_oneof![Just(" "), Just("  "), Just("\u{a0}"), Just("\t"), Just(", ")];
+    proptest::collection::vec((word, space), 1..8)
+        .prop_map(|words| words.into_iter().map(|(word, space)| word + space).collect())
+}
+
+fn addresses() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,20}@[a-zA-Z0-9.-]{1,30}",
+        "\\PC{1,10}@[a-z0-9äöüßçñ-]{1,12}\\.(de|com|co\\.uk|рф|jp)",
+        "[A-ZÄÖÜİΣ]{1,6}@(gmail|acme|EXÄMPLE)\\.(com|de)",
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn no_text_panics(text in any::<String>()) {
+        let _ = Name::parse(&text);
+        let _ = Email::parse(&text).map(|email| company_name(&email));
+        let _ = NewContact::parse(text.as_bytes());
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = NewContact::parse(&bytes);
+    }
+
+    #[test]
+    fn normalising_a_name_twice_changes_nothing(text in names()) {
+        if let Ok(name) = Name::parse(&text) {
+            let again = Name::parse(name.as_str()).expect("a stored name is a name");
+            prop_assert_eq!(again.as_str(), name.as_str());
+        }
+    }
+
+    #[test]
+    fn first_plus_last_name_is_the_name(text in names()) {
+        if let Ok(name) = Name::parse(&text) {
+            let joined = match name.last() {
+                Some(last) => format!("{} {last}", name.first()),
+                None => name.first().to_owned(),
+            };
+            prop_assert_eq!(joined, name.as_str());
+            prop_assert!(!name.first().is_empty() && name.last() != Some(""));
+            prop_assert!(name.as_str().chars().count() <= 200);
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_name_is_dropped(text in names()) {
+        if let Ok(name) = Name::parse(&text) {
+            let letters = |text: &str| {
+                let mut letters: Vec<char> = text.chars().filter(|c| c.is_alphanumeric() && c.is_ascii()).collect();
+                letters.sort_unstable();
+                letters
+            };
+            let sent = icu_normalizer::ComposingNormalizerBorrowed::new_nfc().normalize(&text).into_owned();
+            prop_assert_eq!(letters(&sent), letters(name.as_str()));
+        }
+    }
+
+    #[test]
+    fn an_accepted_address_is_found_again_under_its_own_key(text in addresses()) {
+        if let Ok(email) = Email::parse(&text) {
+            let stored = Email::parse(email.as_str()).expect("a stored address is an address");
+            prop_assert_eq!(stored.as_str(), email.as_str());
+            prop_assert_eq!(stored.key(), email.key());
+            // The key is an address too, and its own key.
+            if let Ok(of_key) = Email::parse(&email.key()) {
+                prop_assert_eq!(of_key.key(), email.key());
+            }
+            prop_assert_eq!(company_name(&stored), company_name(&email));
+        }
+    }
+}

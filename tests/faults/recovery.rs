@@ -1,0 +1,156 @@
+//! Single faults that need more than breaking a call: left out keys, deadlines, clocks, connections.
+
+use std::time::{Duration, Instant};
+
+use harness::{proxy::Fault, service::Service};
+use serde_json::{Value, json};
+
+use crate::{ATTEMPTS, BINARY, break_first};
+
+/// The last request's line.
+async fn last_line(service: &Service) -> Value {
+    let lines = service.stop().await;
+    let mut lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.rfind(|line| line.get("outcome").is_some()).expect("a line")
+}
+
+#[tokio::test]
+async fn keys_that_were_left_out_are_asked_for_again_and_only_those() {
+    let service = Service::start(BINARY).await;
+    let tables = |n: usize| {
+        let calls = service.proxy.calls();
+        let items = calls[n].input["RequestItems"].as_object().expect("tables").clone();
+        items.keys().cloned().collect::<Vec<_>>()
+    };
+    break_first(&service, "BatchGetItem", Fault::Unprocessed, 1);
+    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(service.proxy.operations(), ["BatchGetItem", "BatchGetItem", "PutItem"]);
+    assert_eq!((tables(0).len(), tables(1).len()), (2, 1));
+    assert_eq!(
+        service.proxy.calls()[1].input["RequestItems"][&tables(1)[0]]["ConsistentRead"],
+        true
+    );
+
+    break_first(&service, "BatchGetItem", Fault::Unprocessed, usize::MAX);
+    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (503, "1"),
+        "left out is not: not found"
+    );
+    assert_eq!(service.proxy.operations(), ["BatchGetItem"; ATTEMPTS]);
+    assert_eq!(last_line(&service).await["fault"], "throttled");
+}
+
+#[tokio::test]
+async fn a_hanging_database_is_503_before_the_invocations_deadline() {
+    let service = Service::start(BINARY).await;
+    for (operation, millis) in [
+        ("BatchGetItem", 2_000),
+        ("PutItem", 2_000),
+        ("BatchGetItem", 500),
+        ("PutItem", 500),
+    ] {
+        service
+            .proxy
+            .plan(move |_, call| (call.operation == operation).then_some(Fault::HangBefore));
+        let time = Duration::from_millis(millis);
+        let started = Instant::now();
+        let answer = service
+            .send_with_deadline(&service.request("Ada", "ada@acme.de"), time)
+            .await;
+        assert!(started.elapsed() < time, "{operation} {:?}", started.elapsed());
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{operation}");
+        service.proxy.plan(|_, _| None);
+        let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+        assert!(
+            matches!(answer.status, 200 | 201),
+            "a database that recovers: the next request succeeds at once"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_in_the_past_counts_as_none() {
+    let service = Service::start(BINARY).await;
+    let event = service.request("Ada", "ada@acme.de").event().to_string();
+    let outcome = service
+        .runtime_api
+        .invoke_with_deadline(&event, std::time::UNIX_EPOCH)
+        .await;
+    let harness::runtime_api::Outcome::Response(response) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(response["statusCode"], 201);
+}
+
+#[tokio::test]
+async fn a_database_that_refuses_connections_is_503() {
+    let service = Service::without_process(BINARY).await;
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("bound")
+        .port();
+    service.add_process(&[("AWS_ENDPOINT_URL_DYNAMODB", &format!("http://127.0.0.1:{port}"))]);
+    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    let line = last_line(&service).await;
+    assert_eq!(
+        (&line["fault"], &line["databaseAttempts"]),
+        (&json!("unreachable"), &json!(ATTEMPTS))
+    );
+}
+
+#[tokio::test]
+async fn a_database_whose_name_does_not_resolve_is_503() {
+    let service = Service::without_process(BINARY).await;
+    service.add_process(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://nowhere.invalid:8000")]);
+    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+}
+
+#[tokio::test]
+async fn a_missing_table_is_500_and_the_process_lives() {
+    let service = Service::without_process(BINARY).await;
+    service.add_process(&[("CONTACTS_TABLE", "no-such-table")]);
+    for _ in 0..2 {
+        let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (500, ""));
+        assert!(!answer.text.contains("table"), "{answer:?}");
+    }
+    let line = last_line(&service).await;
+    assert_eq!(
+        (&line["fault"], &line["operation"]),
+        (&json!("no_such_table"), &json!("PutItem"))
+    );
+}
+
+#[tokio::test]
+async fn a_process_that_has_seen_a_bad_minute_still_sends_again() {
+    let service = Service::start(BINARY).await;
+    // The SDK's own quota, 500 tokens at 5 a retry, would be used up by a third of this.
+    service.proxy.plan(|_, _| Some(Fault::Bare500));
+    for _ in 0..100 {
+        assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 503);
+    }
+    break_first(&service, "PutItem", Fault::Bare500, 1);
+    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
+}
+
+#[tokio::test]
+async fn calls_share_connections() {
+    let service = Service::start(BINARY).await;
+    for n in 0..5 {
+        let answer = service.send(&service.request("Ada", &format!("ada{n}@acme.de"))).await;
+        assert_eq!(answer.status, 201);
+    }
+    let calls = service.proxy.calls();
+    assert_eq!(calls.len(), 10);
+    assert!(
+        calls.iter().all(|call| call.connection == calls[0].connection),
+        "{calls:?}"
+    );
+}
