@@ -55,14 +55,14 @@ async fn hostile_events_are_survived() {
     let lines: Map<String, Value> = (0..40_000).map(|n| (format!("x-{n}"), json!("v"))).collect();
     let mut events = Vec::new();
     events.extend(with(&|event| {
-        event["headers"].as_object_mut().expect("headers").extend(lines.clone())
+        event["headers"].as_object_mut().expect("headers").extend(lines.clone());
     }));
     events.extend(with(&|event| event["headers"]["x-long"] = json!("v".repeat(1_000_000))));
     events.extend(with(&|event| {
-        event["headers"]["authorization"] = json!("Bearer ".repeat(100_000))
+        event["headers"]["authorization"] = json!("Bearer ".repeat(100_000));
     }));
     events.extend(with(&|event| {
-        event["headers"]["content-type"] = json!(";".repeat(100_000))
+        event["headers"]["content-type"] = json!(";".repeat(100_000));
     }));
     for host in ["", " ", "a b", "[::1", "\u{0}", "a,b", "é.example", "%zz"] {
         events.extend(with(&|event| event["headers"]["host"] = json!(host)));
