@@ -1,6 +1,6 @@
 //! Every way in which a request can fail, and what the caller is told of it.
 //!
-//! [`Error::answer`] is section 2 of the contract as one table: each case has its status, the word that the log and the
+//! `Error::answer` is section 2 of the contract as one table: each case has its status, the word that the log and the
 //! metrics use, and its sentence. Nothing else in the crate chooses a status or words a failure.
 
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ use crate::{
 /// Why a request was not answered with a contact.
 ///
 /// Deliberately neither `Display` nor `std::error::Error`: it holds nothing of the request, and its one rendering is
-/// [`Error::answer`].
+/// `Error::answer`.
 #[derive(Debug)]
 pub enum Error {
     /// The path is not the one that this service answers.

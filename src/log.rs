@@ -1,6 +1,6 @@
 //! Log lines: one JSON object each, and nothing personal in any of them (contract, section 8).
 //!
-//! Every request leaves one line, whatever the level; that line is a [`RequestLine`], which has no room for a name, an
+//! Every request leaves one line, whatever the level; that line is a `RequestLine`, which has no room for a name, an
 //! address, a key or a body. All else goes through `tracing`. The libraries beneath would log events, requests and items at
 //! their finer levels, so they are held at warnings whatever level is asked for.
 //!

@@ -19,7 +19,7 @@
 //! | any other 4xx: the request is wrong, a defect | no | 500 |
 //! | an item that can't be read: a defect of whoever wrote it | no | 500 |
 //!
-//! The SDK sends again what it knows to be passing; [`PassingAnswers`] tells it of the answers that it doesn't know.
+//! The SDK sends again what it knows to be passing; `PassingAnswers` tells it of the answers that it doesn't know.
 
 use std::{
     collections::HashMap,
