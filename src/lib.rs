@@ -37,7 +37,7 @@ pub mod store;
 
 use std::{process::ExitCode, sync::Arc};
 
-use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, service_fn, tower::util::MapRequestLayer};
 
 use crate::{config::Config, store::Store};
 
@@ -67,7 +67,14 @@ pub fn run() -> ExitCode {
         let store = Arc::clone(&store);
         async move { http::handle(&store, event).await }
     });
-    match executor.block_on(async { Runtime::new(handler).run_concurrent().await }) {
+    // The runtime ends the process over a payload that is not UTF-8, instead of failing the invocation.
+    let readable = MapRequestLayer::new(|mut invocation: LambdaInvocation| {
+        if str::from_utf8(&invocation.body).is_err() {
+            invocation.body = b"null".as_slice().into();
+        }
+        invocation
+    });
+    match executor.block_on(async { Runtime::new(handler).layer(readable).run_concurrent().await }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the Lambda runtime ended");

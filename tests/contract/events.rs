@@ -157,6 +157,14 @@ async fn anything_else_is_an_invocation_error_and_the_process_lives() {
         let error = error_of(&service, &event.to_string()).await;
         assert!(!error.to_string().contains("ada@"), "{error}");
     }
+    for payload in [&b""[..], b"{", b"ada@acme.de", b"{\"body\": \"\xff\"}"] {
+        let outcome = service.runtime_api.invoke(payload).await;
+        assert!(
+            matches!(outcome, Outcome::Error(_)),
+            "{}: {outcome:?}",
+            payload.escape_ascii()
+        );
+    }
     assert_eq!(service.invoke(&good).await.status, 201);
 }
 

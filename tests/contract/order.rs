@@ -132,6 +132,9 @@ async fn a_workspace_that_does_not_exist_and_one_of_another_tenant_get_the_same_
         (404, r#"{"error":"Workspace not found"}"#)
     );
     assert_eq!(with(&foreign).await, unknown);
+    let unreadable = Uuid::new_v4().to_string();
+    service.put_workspace(&unreadable, "not a uuid").await;
+    assert_eq!(with(&unreadable).await, unknown);
     assert_eq!(service.contacts().await, []);
 }
 

@@ -1,6 +1,9 @@
 //! Section 6's variables: what stops the start.
 
-use harness::service::Service;
+use std::{fs, path::PathBuf};
+
+use harness::{service::Service, tls::TlsServer};
+use uuid::Uuid;
 
 use crate::BINARY;
 
@@ -66,4 +69,43 @@ async fn a_secret_is_not_in_the_line_of_a_failed_start() {
     )
     .await;
     assert!(!line.contains("open-sesame"));
+}
+
+/// A file that is gone when this is.
+struct Pem(PathBuf);
+
+impl Pem {
+    fn new(text: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.pem", Uuid::new_v4()));
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Pem {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn the_certificates_of_the_ca_bundle_are_trusted_and_no_others() {
+    let service = Service::without_process(BINARY).await;
+    let proxy = service.proxy.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let tls = TlsServer::start(proxy).await.unwrap();
+    let other = TlsServer::start(proxy).await.unwrap();
+    // Real bundles have comments, several certificates, and one that no library takes.
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let bundle = Pem::new(&format!("# a comment\n{broken}{}{}", other.authority, tls.authority));
+    let others = Pem::new(&other.authority);
+    for (ca_bundle, status) in [(bundle.path(), 201), (others.path(), 503), ("", 503)] {
+        let function = service.process(&[("AWS_ENDPOINT_URL_DYNAMODB", &tls.url), ("AWS_CA_BUNDLE", ca_bundle)]);
+        let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+        assert_eq!(answer.status, status, "{ca_bundle}");
+        function.stop().await;
+    }
 }

@@ -8,6 +8,7 @@
 //! | [`function`] | the function's process |
 //! | [`gateway`] | API Gateway: HTTP into events, answers into HTTP |
 //! | [`proxy`] | the network between the function and DynamoDB, and what can go wrong with it |
+//! | [`tls`] | a certificate that the function may or may not trust |
 //! | [`service`] | all of it together, for one test |
 //! | [`fixture`] | a tenant, its workspaces and keys |
 
@@ -19,3 +20,4 @@ pub mod proxy;
 pub mod runtime_api;
 pub mod service;
 pub mod template;
+pub mod tls;

@@ -34,7 +34,7 @@ pub enum Outcome {
 
 struct Invocation {
     id: String,
-    event: String,
+    event: Vec<u8>,
     deadline: SystemTime,
 }
 
@@ -103,7 +103,7 @@ impl RuntimeApi {
     }
 
     /// Invokes the function with an event and waits for what becomes of it, for as long as a process is there to take it.
-    pub async fn invoke(&self, event: &str) -> Outcome {
+    pub async fn invoke(&self, event: impl AsRef<[u8]>) -> Outcome {
         self.invoke_with_deadline(event, SystemTime::now() + Duration::from_secs(10))
             .await
     }
@@ -113,7 +113,7 @@ impl RuntimeApi {
     /// # Panics
     ///
     /// The Runtime API itself is gone.
-    pub async fn invoke_with_deadline(&self, event: &str, deadline: SystemTime) -> Outcome {
+    pub async fn invoke_with_deadline(&self, event: impl AsRef<[u8]>, deadline: SystemTime) -> Outcome {
         let (answered, answer) = oneshot::channel();
         let id = Uuid::new_v4().to_string();
         self.shared
@@ -123,7 +123,7 @@ impl RuntimeApi {
             .insert(id.clone(), answered);
         let invocation = Invocation {
             id,
-            event: event.to_owned(),
+            event: event.as_ref().to_owned(),
             deadline,
         };
         self.shared

@@ -1,0 +1,74 @@
+//! TLS in front of a plain server, with a certificate authority made for the occasion.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::{JoinHandle, JoinSet},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
+};
+
+/// A server that takes TLS away and passes the rest on; it ends when it is dropped.
+pub struct TlsServer {
+    /// Where it listens: `https://localhost:…`.
+    pub url: String,
+    /// The authority whose certificates it shows, as PEM.
+    pub authority: String,
+    server: JoinHandle<()>,
+}
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl TlsServer {
+    /// Starts one in front of a server.
+    ///
+    /// # Errors
+    ///
+    /// There is no port to be had, or no certificate could be made.
+    pub async fn start(behind: SocketAddr) -> io::Result<Self> {
+        let authority_key = KeyPair::generate().map_err(io::Error::other)?;
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = params.self_signed(&authority_key).map_err(io::Error::other)?.pem();
+        let issuer = Issuer::new(params, authority_key);
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let certificate = CertificateParams::new(vec!["localhost".to_owned()])
+            .and_then(|params| params.signed_by(&key, &issuer))
+            .map_err(io::Error::other)?;
+        let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(io::Error::other)?;
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|config| {
+                config
+                    .with_no_client_auth()
+                    .with_single_cert(vec![certificate.der().clone()], key)
+            })
+            .map_err(io::Error::other)?;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let url = format!("https://localhost:{}", listener.local_addr()?.port());
+        let server = tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(config)), behind));
+        Ok(Self { url, authority, server })
+    }
+}
+
+async fn serve(listener: TcpListener, acceptor: TlsAcceptor, behind: SocketAddr) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let acceptor = acceptor.clone();
+        connections.spawn(async move {
+            // A client that doesn't trust the certificate goes away.
+            let mut outer = acceptor.accept(stream).await?;
+            let mut inner = TcpStream::connect(behind).await?;
+            copy_bidirectional(&mut outer, &mut inner).await
+        });
+    }
+}
