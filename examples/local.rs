@@ -150,10 +150,15 @@ async fn serve(options: Options) -> Result<(), String> {
     }
 }
 
-/// A second run on the same file would not see the first one's writes.
+/// Keeps a second run off the file: each would not see what the other has in memory.
 fn lock(data: &Path) -> Result<File, String> {
-    let path = data.with_added_extension("lock");
-    let file = File::create(&path).map_err(|error| format!("{} can't be written: {error}", path.display()))?;
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(data)
+        .map_err(|error| format!("{} can't be opened: {error}", data.display()))?;
     file.try_lock()
         .map_err(|_| format!("{} is in use by another run", data.display()))?;
     Ok(file)

@@ -5,7 +5,6 @@ use std::{io, net::TcpListener, path::Path, thread};
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Credentials, Region},
-    error::DisplayErrorContext,
     operation::create_table::CreateTableError,
 };
 use dynoxide::Database;
@@ -107,11 +106,13 @@ impl Engine {
                         Some(CreateTableError::ResourceInUseException(_))
                     ) =>
                 {
+                    let reason = match error.as_service_error() {
+                        Some(refusal) => refusal.to_string(),
+                        None => "it can't be reached".to_owned(),
+                    };
                     return Err(format!(
-                        "the engine at {} can't create {}: {}",
-                        self.url,
-                        table.logical_id,
-                        DisplayErrorContext(error)
+                        "no {} in the DynamoDB at {}: {reason}",
+                        table.logical_id, self.url
                     ));
                 }
                 _ => {}
