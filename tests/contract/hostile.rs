@@ -11,7 +11,7 @@ use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 
-use crate::service;
+use crate::{BINARY, service};
 
 /// Sends an event, written as it is; anything but an answer below 500 is a failure.
 async fn survives(service: &Service, event: &str) -> Answer {
@@ -43,8 +43,9 @@ async fn a_corpus_of_hostile_bodies_is_survived() {
 }
 
 #[tokio::test]
-async fn hostile_events_are_survived() {
-    let service = service().await;
+async fn hostile_events_are_survived_in_bounded_memory() {
+    let service = Service::without_process(BINARY).await;
+    let function = service.process(&[]);
     let request = service.request("Ada Lovelace", "ada@acme.de");
     let with = |change: &dyn Fn(&mut Value)| {
         [request.event(), request.rest_event()].map(|mut event| {
@@ -106,7 +107,8 @@ async fn hostile_events_are_survived() {
     for event in with(&|event| event["headers"]["x-half"] = json!("HALF")) {
         events.push(event.replace("HALF", r"\ud800").replace("x-half", r"\udfff"));
     }
-    for event in &events {
+    events.extend(with(&|event| event["body"] = json!(" ".repeat(5_000_000))));
+    for event in events.iter().cycle().take(events.len() * 2) {
         survives(&service, event).await;
     }
     assert_eq!(
