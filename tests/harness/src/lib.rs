@@ -11,11 +11,14 @@
 //! | [`tls`] | a certificate that the function may or may not trust |
 //! | [`service`] | all of it together, for one test |
 //! | [`fixture`] | a tenant, its workspaces and keys |
+//!
+//! And [`openapi`] holds `openapi.yaml` against what comes out of them.
 
 pub mod engine;
 pub mod fixture;
 pub mod function;
 pub mod gateway;
+pub mod openapi;
 pub mod proxy;
 pub mod runtime_api;
 pub mod service;
