@@ -1,0 +1,649 @@
+//! The import: against a stub where the service's answers matter, and against the local run behind faults.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    extract::Request,
+    http::{Response, StatusCode},
+};
+use harness::engine::Engine;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+};
+
+const KEY: &str = "sf_test_v1_LocalDemoKeyLocalDemoKey";
+const WORKSPACE: &str = "0198c1a5-6f00-7000-8000-000000000001";
+const CONTACT: &str = r#"{"resolutionStatus":"unresolved"}"#;
+/// As many as the import has under way.
+const CONCURRENCY: usize = 32;
+
+/// The import with the key in its environment, ready for more arguments.
+fn import(file: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_import"));
+    command
+        .arg(file)
+        .env("CONTACTS_API_KEY", KEY)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+fn into(url: &str, file: &Path) -> Command {
+    let mut command = import(file);
+    command.args(["--url", url, "--workspace", WORKSPACE]);
+    command
+}
+
+/// Its summary, by what it counts; the exit code must say whether all rows are in.
+fn summary(output: &Output) -> BTreeMap<String, usize> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let shown = format!("{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!shown.contains(KEY), "{shown}");
+    let counts: BTreeMap<String, usize> = text
+        .lines()
+        .filter_map(|line| line.rsplit_once("  "))
+        .filter_map(|(what, count)| Some((what.trim().to_owned(), count.replace(',', "").parse().ok()?)))
+        .collect();
+    assert_eq!(counts.len(), 5, "{shown}");
+    let all_in = counts["conflicts"] + counts["rejected"] + counts["not sent"] == 0;
+    assert_eq!(output.status.code(), Some(i32::from(!all_in)), "{shown}");
+    counts
+}
+
+/// Each rejected row: its line, the reason, its own fields.
+fn rejected(file: &Path, delimiter: u8) -> Vec<(usize, String, Vec<String>)> {
+    csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .flexible(true)
+        .from_path(file.with_extension("rejected.csv"))
+        .unwrap()
+        .records()
+        .map(|record| {
+            let record = record.unwrap();
+            let own = record.iter().skip(2).map(str::to_owned).collect();
+            (record[0].parse().unwrap(), record[1].to_owned(), own)
+        })
+        .collect()
+}
+
+fn file(directory: &TempDir, content: impl AsRef<[u8]>) -> PathBuf {
+    let path = directory.path().join("contacts.csv");
+    fs::write(&path, content).unwrap();
+    path
+}
+
+/// A service that answers each request, numbered from 1, with what a closure says.
+async fn stub(answer: impl Fn(usize, Bytes) -> (StatusCode, &'static str) + Clone + Send + Sync + 'static) -> String {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let router = Router::new().fallback(move |request: Request| {
+        let (answer, number) = (answer.clone(), requests.fetch_add(1, Ordering::SeqCst) + 1);
+        async move {
+            assert_eq!(request.uri().path(), "/api/contacts");
+            assert_eq!(request.headers()["authorization"], format!("Bearer {KEY}"));
+            let (status, body) = answer(number, to_bytes(request.into_body(), usize::MAX).await.unwrap());
+            Response::builder().status(status).body(Body::from(body)).unwrap()
+        }
+    });
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test]
+async fn a_file_is_read_as_people_have_it_and_its_rejected_rows_come_back_in_its_own_format() {
+    const UTF_8: &str = "name,email\n\"García, José\",jose@acme.de\nZoë,zoe@acme.de\n";
+    let latin_1 = |text: &str| text.chars().map(|c| u8::try_from(c).unwrap()).collect::<Vec<u8>>();
+    let utf_16: Vec<u8> = [0xfeff]
+        .into_iter()
+        .chain(UTF_8.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let files: [(&str, Vec<u8>, &[&str]); 8] = [
+        ("UTF-8", UTF_8.into(), &[]),
+        ("no last line feed", UTF_8.trim_end().into(), &[]),
+        ("UTF-16", utf_16, &[]),
+        ("Latin-1", latin_1(UTF_8), &["--encoding", "latin1"]),
+        (
+            "a byte order mark, semicolons, CRLF, notes of two lines, empty lines and rows",
+            "\u{feff}E-Mail;Note;Name\r\n\r\njose@acme.de;\"a\r\nb, c\";García, José\r\n;;\r\n \r\nzoe@acme.de;;Zoë\r\n".into(),
+            &[],
+        ),
+        ("tabs", "id\tMAIL\tFull Name\n1\tjose@acme.de\tGarcía, José\n2\t zoe@acme.de\tZoë\t\n".into(), &[]),
+        ("two names", "first_name,Last Name,email\nJosé,García,jose@acme.de\nZoë,,zoe@acme.de\n".into(), &[]),
+        (
+            "columns by name",
+            "name,email,Contact,Address\n-,-,\"García, José\",jose@acme.de\n-,-,Zoë,zoe@acme.de\n".into(),
+            &["--name-column", "contact", "--email-column", "Address"],
+        ),
+    ];
+    let expected: BTreeSet<_> = [("García, José", "jose@acme.de"), ("Zoë", "zoe@acme.de")]
+        .map(|(name, email)| serde_json::json!({"workspaceId": WORKSPACE, "name": name, "email": email}).to_string())
+        .into();
+    for (what, content, options) in files {
+        let directory = TempDir::new().unwrap();
+        let mut path = file(&directory, content);
+        // The rows that a first service rejects are the file for the second, which rejects them again, and so on.
+        for status in [StatusCode::BAD_REQUEST, StatusCode::BAD_REQUEST, StatusCode::CREATED] {
+            let bodies = Arc::new(Mutex::new(BTreeSet::new()));
+            let seen = Arc::clone(&bodies);
+            let url = stub(move |_, body| {
+                seen.lock()
+                    .unwrap()
+                    .insert(serde_json::from_slice::<Value>(&body).unwrap().to_string());
+                (
+                    status,
+                    if status == 201 {
+                        CONTACT
+                    } else {
+                        r#"{"error":"Not this one, Zoë."}"#
+                    },
+                )
+            })
+            .await;
+            let output = into(&url, &path).args(options).output().await.unwrap();
+            let counts = summary(&output);
+            assert_eq!(*bodies.lock().unwrap(), expected, "{what}");
+            assert_eq!(counts[if status == 201 { "created" } else { "rejected" }], 2, "{what}");
+            let rejected = path.with_extension("rejected.csv");
+            assert_eq!(rejected.exists(), status != 201, "{what}");
+            path = rejected;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_judges_every_row_and_sends_and_writes_nothing() {
+    let directory = TempDir::new().unwrap();
+    let path = file(
+        &directory,
+        b"name,email\nHenrik Larsen,henrik@acme.de\n,nobody\n\"two\nlines\",a@localhost\nJ\xf6rg,j@acme.de\na,b,c\n",
+    );
+    let output = import(&path)
+        .arg("--dry-run")
+        .env_remove("CONTACTS_API_KEY")
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "\
+line 3: name must have at least one visible character; email must be an address such as jan@example.com.
+line 4: email must have an internet domain after the @, such as example.com.
+line 6: the row is not UTF-8: say what the file is with --encoding, such as latin1
+line 7: the row has 3 fields and the header 2: a field that holds the delimiter needs quotes
+5 rows, 4 of them invalid. Nothing was sent.
+"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+
+    let path = file(&directory, "name,email\nHenrik Larsen,henrik@acme.de\n");
+    let output = import(&path).arg("--dry-run").output().await.unwrap();
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_command_is_said_and_nothing_is_sent() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, "title,address\na,b\n");
+    let said = |output: Output| String::from_utf8(output.stderr).unwrap();
+    let output = into("http://127.0.0.1:1", &path).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(output).contains("there are title | address"));
+    for (arguments, sentence) in [
+        (&["--url", "http://127.0.0.1:1"][..], "--workspace is missing"),
+        (&["--workspace", WORKSPACE], "--url is missing"),
+        (&["--url", "ftp://acme.de"], "no http:// or https:// URL"),
+        (&["--workspace", "1"], "takes a UUID"),
+        (&["--encoding", "latin"], "There is no encoding latin"),
+        (&["--key", KEY], "There is no option --key"),
+        (&["--url"], "--url needs a value"),
+    ] {
+        let output = import(&path).args(arguments).output().await.unwrap();
+        assert_eq!(output.status.code(), Some(2), "{sentence}");
+        let said = said(output);
+        assert!(said.contains(sentence), "{said}");
+        assert!(!said.contains(KEY), "{said}");
+    }
+    let path = file(&directory, "name,email\na,b@acme.de\n");
+    for (key, sentence) in [
+        ("", "The API key is not one"),
+        ("sf_test_v1_short", "The API key is not one"),
+    ] {
+        let output = into("http://127.0.0.1:1", &path)
+            .env("CONTACTS_API_KEY", key)
+            .output()
+            .await
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said(output).contains(sentence));
+    }
+}
+
+#[tokio::test]
+async fn the_key_may_come_on_standard_input() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, "name,email\nHenrik Larsen,henrik@acme.de\n");
+    let key = directory.path().join("key");
+    fs::write(&key, format!("{KEY}\n")).unwrap();
+    let url = stub(|_, _| (StatusCode::OK, CONTACT)).await;
+    let mut command = into(&url, &path);
+    command
+        .env_remove("CONTACTS_API_KEY")
+        .stdin(fs::File::open(key).unwrap());
+    assert_eq!(summary(&command.output().await.unwrap())["existing"], 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_every_row_would_get_stops_the_import_at_once() {
+    let directory = TempDir::new().unwrap();
+    let rows: String = (0..1000).map(|n| format!("A B,a{n}@acme.de\n")).collect();
+    let path = file(&directory, format!("name,email\n{rows}"));
+    for (status, body, reason) in [
+        (
+            401,
+            r#"{"error":"The API key is not valid."}"#,
+            "answered 401: The API key is not valid.",
+        ),
+        (
+            403,
+            r#"{"error":"It lacks contacts:write."}"#,
+            "answered 403: It lacks contacts:write.",
+        ),
+        (
+            404,
+            r#"{"error":"Workspace not found"}"#,
+            "answered 404: Workspace not found.",
+        ),
+        (301, "", "answered 301: 301 Moved Permanently."),
+        (200, "<html>", "this is another service"),
+    ] {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&requests);
+        let url = stub(move |number, _| {
+            seen.store(number, Ordering::SeqCst);
+            (StatusCode::from_u16(status).unwrap(), body)
+        })
+        .await;
+        let output = into(&url, &path).output().await.unwrap();
+        assert_eq!(summary(&output)["not sent"], 1000, "{status}");
+        assert!(requests.load(Ordering::SeqCst) <= CONCURRENCY, "{status}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(reason), "{text}");
+        assert_eq!(rejected(&path, b',').len(), 1000);
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_never_answers_stops_the_import_with_the_reason() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, "name,email\nHenrik Larsen,henrik@acme.de\n");
+    // Bound and not listening: nobody else gets the port, and a connection is refused.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    let output = into(&url, &path).output().await.unwrap();
+    assert_eq!(summary(&output)["not sent"], 1);
+    assert!(String::from_utf8(output.stdout).unwrap().contains("Connection refused"));
+}
+
+#[tokio::test]
+async fn a_row_at_which_the_service_fails_every_time_is_rejected_and_the_others_get_in() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, "name,email\nA,a@acme.de\nB,b@acme.de\nC,c@acme.de\n");
+    let url = stub(|_, body| {
+        if body.windows(9).any(|bytes| bytes == b"b@acme.de") {
+            (StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"The service failed."}"#)
+        } else {
+            (StatusCode::CREATED, CONTACT)
+        }
+    })
+    .await;
+    let counts = summary(&into(&url, &path).output().await.unwrap());
+    assert_eq!((counts["created"], counts["rejected"]), (2, 1));
+    assert_eq!(rejected(&path, b',')[0].0, 3);
+}
+
+#[tokio::test]
+async fn an_interrupted_import_ends_what_is_under_way_says_what_is_left_and_can_go_on() {
+    let directory = TempDir::new().unwrap();
+    let rows: String = (0..3000).map(|n| format!("A B,a{n}@acme.de\n")).collect();
+    let path = file(&directory, format!("name,email\n{rows}"));
+    let process = Arc::new(OnceLock::new());
+    let answered = Arc::new(AtomicUsize::new(0));
+    let (to, seen) = (Arc::clone(&process), Arc::clone(&answered));
+    let url = stub(move |number, _| {
+        if number == 100 {
+            let id: &u32 = to.get().unwrap();
+            let sent = std::process::Command::new("kill")
+                .args(["-INT", &id.to_string()])
+                .status();
+            assert!(sent.unwrap().success());
+        }
+        seen.fetch_add(1, Ordering::SeqCst);
+        (StatusCode::CREATED, CONTACT)
+    })
+    .await;
+    let child = into(&url, &path).spawn().unwrap();
+    process.set(child.id().unwrap()).unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    let counts = summary(&output);
+    assert_eq!(counts["created"], answered.load(Ordering::SeqCst));
+    assert_eq!(counts["created"] + counts["not sent"], 3000);
+    assert!(counts["not sent"] > 0);
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("the import was interrupted")
+    );
+
+    let left = path.with_extension("rejected.csv");
+    let again = summary(&into(&url, &left).output().await.unwrap());
+    assert_eq!(again["created"], counts["not sent"]);
+}
+
+/// The peak of an import's memory in KiB: read when its last row arrives, while the process is still there.
+async fn peak_of(rows: usize) -> usize {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("contacts.csv");
+    let mut file = std::io::BufWriter::new(fs::File::create(&path).unwrap());
+    writeln!(file, "name,email,note").unwrap();
+    for row in 0..rows {
+        writeln!(file, "Ada Lovelace,a{row}@acme.de,{:200}", row).unwrap();
+    }
+    file.into_inner().unwrap();
+    let (process, peak) = (Arc::new(OnceLock::<u32>::new()), Arc::new(OnceLock::<usize>::new()));
+    let (of, seen) = (Arc::clone(&process), Arc::clone(&peak));
+    let url = stub(move |number, _| {
+        if number == rows {
+            let status = fs::read_to_string(format!("/proc/{}/status", of.get().unwrap())).unwrap();
+            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+            seen.set(peak.trim_end_matches("kB").trim().parse().unwrap()).unwrap();
+        }
+        (StatusCode::CREATED, CONTACT)
+    })
+    .await;
+    let child = into(&url, &path).spawn().unwrap();
+    process.set(child.id().unwrap()).unwrap();
+    let counts = summary(&child.wait_with_output().await.unwrap());
+    assert_eq!(counts["created"], rows);
+    *peak.get().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_stays_flat_over_100_000_rows() {
+    let (few, many) = (peak_of(1_000).await, peak_of(100_000).await);
+    println!("peak of 1,000 rows: {few} KiB, of 100,000: {many} KiB");
+    // The larger file alone has more than 20 MiB.
+    assert!(many < few + 4 * 1024, "{few} KiB, then {many} KiB");
+}
+
+/// `cargo run --example local`, as a user starts it.
+struct LocalRun {
+    url: String,
+    engine: Engine,
+    _process: Child,
+}
+
+impl LocalRun {
+    async fn start() -> Self {
+        let programs = Path::new(env!("CARGO_BIN_EXE_import")).parent().unwrap();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--package", "create-contact", "--example", "local"]);
+        if programs.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().await.unwrap().success());
+        let mut process = Command::new(programs.join("examples/local"))
+            .args(["--port", "0"])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut after = async |what: &str| loop {
+            let line = lines.next_line().await.unwrap().expect("the local run starts");
+            if let Some((_, rest)) = line.split_once(what) {
+                break rest.trim().to_owned();
+            }
+        };
+        let url = after("listens on ").await;
+        let engine = Engine::at(&after("DynamoDB ").await);
+        // It goes on to write a line a request, which somebody has to read.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self {
+            url,
+            engine,
+            _process: process,
+        }
+    }
+
+    /// The names in the contacts table, by `emailKey`.
+    async fn stored(&self) -> BTreeMap<String, String> {
+        let client = self.engine.client();
+        let mut stored = BTreeMap::new();
+        let mut start = None;
+        loop {
+            let page = client.scan().table_name("ContactsTable").set_exclusive_start_key(start);
+            let page = page.send().await.unwrap();
+            for item in page.items() {
+                let text = |name: &str| item[name].as_s().unwrap().clone();
+                assert_eq!(stored.insert(text("emailKey"), text("name")), None);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return stored;
+            }
+        }
+    }
+}
+
+/// What stands in the way of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    /// API Gateway throttles.
+    Throttled,
+    /// 503 before anything happens.
+    Unavailable,
+    /// The contact is written, and the answer is 503.
+    UnavailableAfterwards,
+    /// The connection breaks before anything happens.
+    Broken,
+    /// The contact is written, and the connection breaks within the answer.
+    BrokenAfterwards,
+}
+
+const FAULTS: [Fault; 5] = [
+    Fault::Throttled,
+    Fault::Unavailable,
+    Fault::UnavailableAfterwards,
+    Fault::Broken,
+    Fault::BrokenAfterwards,
+];
+
+/// A listener that resets each seventh connection instead of serving it.
+struct Resetting {
+    listener: TcpListener,
+    connections: usize,
+    resets: Arc<AtomicUsize>,
+}
+
+impl axum::serve::Listener for Resetting {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            let (stream, client) = self.listener.accept().await.unwrap();
+            self.connections += 1;
+            if self.connections % 7 != 0 {
+                return (stream, client);
+            }
+            // Closed with time to linger of none, a connection is reset.
+            stream.set_zero_linger().unwrap();
+            self.resets.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A layer in front of a service that lets one request in eight meet a fault; its URL, and how often each fault came.
+async fn faulty(service: String) -> (String, Arc<Mutex<BTreeMap<Fault, usize>>>, Arc<AtomicUsize>) {
+    let met = Arc::new(Mutex::new(BTreeMap::new()));
+    let resets = Arc::new(AtomicUsize::new(0));
+    let requests = Arc::new(AtomicUsize::new(0));
+    let client = reqwest_client();
+    let faults = Arc::clone(&met);
+    let router = Router::new().fallback(move |request: Request| {
+        let number = requests.fetch_add(1, Ordering::SeqCst);
+        let fault = (number % 8 == 3).then(|| FAULTS[number / 8 % FAULTS.len()]);
+        if let Some(fault) = fault {
+            *faults.lock().unwrap().entry(fault).or_insert(0) += 1;
+        }
+        let (client, url) = (client.clone(), format!("{service}{}", request.uri()));
+        async move {
+            let broken = || Body::from_stream(futures_util::stream::once(async { Err::<Bytes, _>("broken") }));
+            let answer = |status: u16, body: Body| Response::builder().status(status).body(body).unwrap();
+            match fault {
+                Some(Fault::Throttled) => return answer(429, Body::from(r#"{"message":"Too Many Requests"}"#)),
+                Some(Fault::Unavailable) => {
+                    let mut unavailable = answer(503, Body::from(r#"{"error":"Not now."}"#));
+                    unavailable.headers_mut().insert("retry-after", 1.into());
+                    return unavailable;
+                }
+                Some(Fault::Broken) => return answer(200, broken()),
+                Some(Fault::UnavailableAfterwards | Fault::BrokenAfterwards) | None => {}
+            }
+            let (parts, body) = request.into_parts();
+            let response = client
+                .post(url)
+                .header("authorization", &parts.headers["authorization"])
+                .header("content-type", &parts.headers["content-type"])
+                .body(to_bytes(body, usize::MAX).await.unwrap())
+                .send()
+                .await
+                .unwrap();
+            let status = response.status().as_u16();
+            let body = response.bytes().await.unwrap();
+            match fault {
+                Some(Fault::UnavailableAfterwards) => answer(503, Body::from(r#"{"error":"Not now."}"#)),
+                Some(Fault::BrokenAfterwards) => answer(status, broken()),
+                _ => answer(status, Body::from(body)),
+            }
+        }
+    });
+    let listener = Resetting {
+        listener: TcpListener::bind(("127.0.0.1", 0)).await.unwrap(),
+        connections: 0,
+        resets: Arc::clone(&resets),
+    };
+    let url = format!("http://{}", listener.listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, met, resets)
+}
+
+fn reqwest_client() -> reqwest::Client {
+    // Another test may have installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .timeout(Duration::from_secs(60))
+        .build()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_faults_each_valid_row_of_5_000_is_stored_once_and_each_bad_one_is_named() {
+    let local = LocalRun::start().await;
+    let (url, met, resets) = faulty(local.url.clone()).await;
+
+    let directory = TempDir::new().unwrap();
+    let mut text = "E-Mail;Note;Name\n".to_owned();
+    let mut line = 2;
+    let mut lines = Vec::new();
+    let mut invalid = BTreeSet::new();
+    let mut expected = BTreeMap::new();
+    for row in 0..5000 {
+        lines.push(line);
+        let (mut name, mut email) = (format!("Ana{row} de la Cruz"), format!("Ana.{row}@acme-{row}.de"));
+        let mut is_valid = true;
+        if row % 50 == 7 {
+            (email, is_valid) = (format!("ana.{row}"), false);
+        }
+        if row % 100 == 13 {
+            (name, is_valid) = (String::new(), false);
+        }
+        // An earlier row again, and one more with its address under another name.
+        if row % 250 == 99 {
+            (name, email) = (
+                format!("Ana{} de la Cruz", row - 50),
+                format!("ANA.{0}@acme-{0}.de", row - 50),
+            );
+        }
+        if row % 250 == 211 {
+            email = format!("Ana.{0}@acme-{0}.de", row - 100);
+        }
+        let note = if row % 10 == 0 { "\"two;\nlines\"" } else { "" };
+        text += &format!("{email};{note};{name}\n");
+        if is_valid {
+            expected
+                .entry(email.to_lowercase())
+                .or_insert_with(Vec::new)
+                .push((line, name));
+        } else {
+            invalid.insert(line);
+        }
+        line += if note.is_empty() { 1 } else { 2 };
+    }
+    let path = file(&directory, text);
+
+    let counts = summary(&into(&url, &path).output().await.unwrap());
+    println!("{counts:?}, {:?}, {resets:?} resets", met.lock().unwrap());
+    assert_eq!(counts["rejected"], invalid.len());
+    assert_eq!(counts["conflicts"], 20);
+    assert_eq!(counts["created"] + counts["existing"], 5000 - invalid.len() - 20);
+    assert_eq!(counts["not sent"], 0);
+    assert_eq!(met.lock().unwrap().len(), FAULTS.len());
+    assert!(resets.load(Ordering::SeqCst) > 0);
+
+    // Of two names for one address the first to arrive is stored, and the row of the other is the conflict.
+    let stored = local.stored().await;
+    let mut conflicts = BTreeSet::new();
+    assert!(stored.keys().eq(expected.keys()));
+    for (email, rows) in &expected {
+        let others = rows.iter().filter(|(_, name)| *name != stored[email]);
+        assert!(others.clone().count() < rows.len(), "{email}");
+        conflicts.extend(others.map(|(line, _)| *line));
+    }
+    let named: BTreeSet<usize> = rejected(&path, b';').into_iter().map(|(line, ..)| line).collect();
+    assert_eq!(named, invalid.union(&conflicts).copied().collect());
+
+    // The same file once more, without faults: nothing new.
+    let again = summary(&into(&local.url, &path).output().await.unwrap());
+    assert_eq!(again["created"], 0);
+    assert_eq!(again["existing"], counts["created"] + counts["existing"]);
+    assert_eq!(local.stored().await, stored);
+}
