@@ -3,6 +3,8 @@
 //! An embedded DynamoDB with the template's tables, the deployed function as a process of its own behind a Runtime API, and
 //! API Gateway's part in front of it. The function is this very program, started again with `AWS_LAMBDA_RUNTIME_API` set:
 //! then it does nothing but [`create_contact::run`], as the deployed binary does.
+//!
+//! Its start page is `openapi.yaml` as Swagger UI shows it, from the assets of a crate: nothing comes from the internet.
 
 use std::{
     env,
@@ -19,6 +21,8 @@ use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{ConnectInfo, Request, State},
     http::{Response, StatusCode},
+    response::Html,
+    routing::get,
 };
 use harness::{
     engine::Engine,
@@ -27,6 +31,7 @@ use harness::{
     gateway,
     runtime_api::RuntimeApi,
 };
+use swagger_ui_dist::{ApiDefinition, OpenApiSource};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -140,6 +145,7 @@ async fn serve(options: Options) -> Result<(), String> {
     let router = Router::new()
         .fallback(answer)
         .with_state(Arc::new(runtime_api))
+        .merge(start_page())
         .into_make_service_with_connect_info::<SocketAddr>();
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     tokio::select! {
@@ -181,10 +187,27 @@ curl -i http://{address}/api/contacts \\
   -H 'Content-Type: application/json' \\
   -d '{{\"workspaceId\":\"{}\",\"name\":\"Henrik Larsen\",\"email\":\"henrik@acme-customer.de\"}}'
 
+The reference, with a form to try it: http://{address}/
+
 Ctrl-C ends it.
 ",
         engine.url, DEMO_WORKSPACES[0], DEMO_WORKSPACES[1], DEMO_WORKSPACES[0]
     );
+}
+
+/// `openapi.yaml` as a page, with a form that has the demo key.
+fn start_page() -> Router {
+    let page = Html(include_str!("local.html").replace("DEMO_KEY", DEMO_KEY));
+    let definition = OpenApiSource::InlineWithName {
+        definition: include_str!("../openapi.yaml"),
+        uri: "/openapi.yaml",
+    };
+    let swagger_ui = swagger_ui_dist::generate_routes(ApiDefinition {
+        uri_prefix: "/swagger-ui",
+        api_definition: definition,
+        title: None,
+    });
+    swagger_ui.route("/", get(page))
 }
 
 async fn answer(

@@ -328,7 +328,7 @@ fn the_request_schema_takes_what_is_right_and_refuses_what_a_schema_can_refuse()
         ("name", "山田太郎"),
         ("name", "👩\u{200d}👩\u{200d}👧 Smith"),
         ("name", "می\u{200c}خواهم"),
-        ("email", " Jan.Smit@ACME.DE\n"),
+        ("email", "Jan.Smit@ACME.DE"),
         ("email", "jörg@exämple.de"),
         ("email", "o'brien@mail.acme.co.uk"),
         ("note", "ignored"),
