@@ -370,7 +370,7 @@ async fn peak_of(rows: usize) -> usize {
     let mut file = std::io::BufWriter::new(fs::File::create(&path).unwrap());
     writeln!(file, "name,email,note").unwrap();
     for row in 0..rows {
-        writeln!(file, "Ada Lovelace,a{row}@acme.de,{:200}", row).unwrap();
+        writeln!(file, "Ada Lovelace,a{row}@acme.de,{row:200}").unwrap();
     }
     file.into_inner().unwrap();
     let (process, peak) = (Arc::new(OnceLock::<u32>::new()), Arc::new(OnceLock::<usize>::new()));
@@ -497,7 +497,7 @@ impl axum::serve::Listener for Resetting {
         loop {
             let (stream, client) = self.listener.accept().await.unwrap();
             self.connections += 1;
-            if self.connections % 7 != 0 {
+            if !self.connections.is_multiple_of(7) {
                 return (stream, client);
             }
             // Closed with time to linger of none, a connection is reset.
@@ -570,7 +570,7 @@ fn reqwest_client() -> reqwest::Client {
     // Another test may have installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
-        .timeout(Duration::from_secs(60))
+        .timeout(Duration::from_mins(1))
         .build()
         .unwrap()
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use axum::http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -16,6 +17,7 @@ use crate::{
     engine::{Engine, Tables},
     fixture::{self, Key},
     function::Function,
+    openapi::OpenApi,
     proxy::Proxy,
     runtime_api::{Outcome, RuntimeApi},
 };
@@ -44,6 +46,12 @@ pub fn root() -> &'static Path {
         .ancestors()
         .nth(2)
         .unwrap_or(Path::new("."))
+}
+
+/// The document that every answer is held against.
+fn openapi() -> &'static OpenApi {
+    static OPENAPI: OnceLock<OpenApi> = OnceLock::new();
+    OPENAPI.get_or_init(|| OpenApi::load(&root().join("openapi.yaml")).unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// A running service.
@@ -127,6 +135,13 @@ impl Answer {
             body: serde_json::from_str(&text).expect("a JSON body"),
             text,
         };
+        let lines = answer.headers.iter().map(|(name, value)| {
+            let name = HeaderName::try_from(name).expect("a header's name");
+            (name, HeaderValue::try_from(value).expect("a header's value"))
+        });
+        if let Err(broken) = openapi().check(answer.status, &lines.collect(), answer.text.as_bytes()) {
+            panic!("not what openapi.yaml promises: {broken}: {answer:?}");
+        }
         assert_eq!(answer.header("content-type"), "application/json", "{answer:?}");
         assert_eq!(answer.header("cache-control"), "no-store", "{answer:?}");
         if answer.status >= 400 {
