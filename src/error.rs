@@ -9,7 +9,7 @@ use lambda_http::http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
     new_contact::InvalidBody,
-    store::{Fault, Remedy},
+    store::{Fault, FaultKind, Remedy},
 };
 
 /// Why a request was not answered with a contact.
@@ -65,6 +65,7 @@ const NOT_NOW: &str =
 
 impl Error {
     /// Status, outcome, sentence and header of each case (contract, section 2).
+    #[expect(clippy::too_many_lines, reason = "one table, a line or four for each case")]
     pub(crate) fn answer(&self) -> Failure {
         let with = |name, value| Some((name, HeaderValue::from_static(value)));
         let (status, outcome, sentence, header) = match self {
@@ -141,6 +142,13 @@ impl Error {
                 "fault",
                 "The service failed. The fault is on our side and has been logged.",
                 None,
+            ),
+            // A word of its own, because it has a remedy of its own: more capacity.
+            Self::Database(fault) if fault.kind == FaultKind::Throttled => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "throttled",
+                NOT_NOW,
+                with(header::RETRY_AFTER, "1"),
             ),
             Self::Database(_) | Self::OutOfTime => (
                 StatusCode::SERVICE_UNAVAILABLE,

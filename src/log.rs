@@ -13,9 +13,10 @@ use std::{
     io::{self, Write as _},
     panic,
     str::FromStr,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
+use chrono::{SecondsFormat, Utc};
 use lambda_http::http::StatusCode;
 use lambda_runtime::Context;
 use serde::Serialize;
@@ -95,7 +96,8 @@ pub(crate) struct RequestLog {
 struct RequestLine<'a> {
     #[serde(rename = "_aws")]
     metadata: Metadata,
-    timestamp: u64,
+    /// Lambda takes a line for INFO, whatever its level says, unless its timestamp is one of RFC 3339.
+    timestamp: String,
     level: &'static str,
     message: &'static str,
     function_name: &'a str,
@@ -126,7 +128,8 @@ struct RequestLine<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Metadata {
-    timestamp: u64,
+    /// Milliseconds since 1970.
+    timestamp: i64,
     cloud_watch_metrics: &'static [Directive],
 }
 
@@ -211,9 +214,7 @@ impl RequestLog {
     pub fn finish(mut self, status: StatusCode, outcome: &'static str) {
         self.end();
         let fault = self.fault.as_ref();
-        let timestamp = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        let now = Utc::now();
         let cloud_watch_metrics = if self.operation.is_some() {
             DIRECTIVES.as_slice()
         } else {
@@ -221,10 +222,10 @@ impl RequestLog {
         };
         let line = RequestLine {
             metadata: Metadata {
-                timestamp,
+                timestamp: now.timestamp_millis(),
                 cloud_watch_metrics,
             },
-            timestamp,
+            timestamp: now.to_rfc3339_opts(SecondsFormat::Millis, true),
             level: if status.is_server_error() { "ERROR" } else { "INFO" },
             message: "request",
             function_name: &self.context.env_config.function_name,

@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeSet, env, fs, path::Path};
 
+use axum::{Router, http::StatusCode};
 use harness::{
     engine::{Engine, Tables},
     fixture::{self, Key},
@@ -12,6 +13,7 @@ use harness::{
     runtime_api::{Outcome, RuntimeApi},
 };
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 const KEY: &str = "sf_test_v1_RequestLinesRequestLines";
 const KEY_WITHOUT_SCOPE: &str = "sf_test_v1_WithoutScopeWithoutScope";
@@ -41,6 +43,18 @@ fn post(key: &str, body: &str) -> String {
 
 fn contact(workspace: &str, name: &str) -> String {
     json!({ "workspaceId": workspace, "name": name, "email": "henrik@acme-customer.de" }).to_string()
+}
+
+/// A DynamoDB that throttles whatever it is asked.
+async fn throttling_engine() -> Engine {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let router = Router::new().fallback(|| async {
+        let error = json!({ "__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException" });
+        (StatusCode::BAD_REQUEST, error.to_string())
+    });
+    tokio::spawn(async { axum::serve(listener, router).await });
+    Engine::at(&url)
 }
 
 /// Sends the events to a function of its own and gives the lines that it left.
@@ -118,7 +132,10 @@ async fn every_outcome_leaves_one_line_that_holds_its_metrics() {
     let nowhere = Engine::at("http://127.0.0.1:1");
     let unavailable = lines(tables.environment(&nowhere), &[post(KEY, &henrik)]).await;
     assert_eq!(outcomes(&unavailable), ["unavailable"]);
+    let throttled = lines(tables.environment(&throttling_engine().await), &[post(KEY, &henrik)]).await;
+    assert_eq!(outcomes(&throttled), ["throttled"]);
     seen.extend(fault);
+    seen.extend(throttled);
     seen.extend(unavailable);
 
     for line in &seen {

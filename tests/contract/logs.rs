@@ -154,7 +154,7 @@ async fn each_request_leaves_one_line_whatever_the_level() {
                 "no_such_path",
                 "fault",
                 "fault",
-                "unavailable",
+                "throttled",
                 "unavailable",
                 "unavailable",
                 "unavailable",
