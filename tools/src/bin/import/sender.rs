@@ -218,11 +218,11 @@ fn backoff(attempts: u32) -> Duration {
 
 /// An error with its causes: the last of them is the one that helps.
 fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
+    let mut texts = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {
-        text += &format!(": {error}");
+        texts.push(error.to_string());
         cause = error.source();
     }
-    text
+    texts.join(": ")
 }
