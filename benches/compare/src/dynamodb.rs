@@ -1,0 +1,150 @@
+//! DynamoDB, as far as one request of the service sees it: over TLS, with one key and every workspace, and with contacts
+//! that it keeps by their keys, so that the condition of the write means something.
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use serde_json::{Value, json};
+
+use crate::http1::{self, Request, Response};
+
+pub const CONTACTS_TABLE: &str = "contacts";
+pub const API_KEYS_TABLE: &str = "api-keys";
+pub const WORKSPACES_TABLE: &str = "workspaces";
+pub const WORKSPACE: &str = "0198c1a5-6f00-7000-8000-000000000001";
+pub const TENANT: &str = "0198c1a5-6f00-7000-8000-00000000000a";
+
+/// A certificate authority for this run, and the server certificate of `localhost`.
+pub struct Authority {
+    /// The file with the authority's certificate.
+    pub ca: PathBuf,
+    server: Arc<ServerConfig>,
+}
+
+impl Authority {
+    /// Makes one, whose certificate goes into `directory`.
+    pub fn new(directory: &Path) -> io::Result<Self> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().map_err(io::Error::other)?)
+            .map_err(io::Error::other)?;
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let certificate = CertificateParams::new(["localhost".to_owned()])
+            .and_then(|params| params.signed_by(&key, &issuer))
+            .map_err(io::Error::other)?;
+        let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(io::Error::other)?;
+        let mut server = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone(), issuer.der().clone()], key)
+            .map_err(io::Error::other)?;
+        // DynamoDB speaks nothing newer.
+        server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let ca = directory.join("ca.pem");
+        fs::write(&ca, issuer.pem())?;
+        Ok(Self {
+            ca,
+            server: Arc::new(server),
+        })
+    }
+}
+
+/// A running stand-in.
+pub struct DynamoDb {
+    pub url: String,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    calls: AtomicU64,
+    contacts: Mutex<HashSet<String>>,
+    latency: Duration,
+}
+
+impl DynamoDb {
+    /// Starts one that answers after `latency` and holds this many contacts.
+    pub fn start(authority: &Authority, latency: Duration, contacts: u32) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let url = format!("https://localhost:{}", listener.local_addr()?.port());
+        let shared = Arc::new(Shared {
+            calls: AtomicU64::new(0),
+            contacts: Mutex::new((0..contacts).map(|n| format!("stored{n}@example.com")).collect()),
+            latency,
+        });
+        let answering = Arc::clone(&shared);
+        http1::serve(listener, Some(Arc::clone(&authority.server)), move |request| {
+            Some(answering.answer(&request))
+        });
+        Ok(Self { url, shared })
+    }
+
+    /// How many calls it has answered.
+    pub fn calls(&self) -> u64 {
+        self.shared.calls.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    fn answer(&self, request: &Request) -> Response {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if !self.latency.is_zero() {
+            thread::sleep(self.latency);
+        }
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let operation = request.headers.get("x-amz-target").map_or("", String::as_str);
+        let (status, answer) = match operation {
+            "DynamoDB_20120810.BatchGetItem" => (
+                200,
+                json!({
+                    "Responses": {
+                        API_KEYS_TABLE: [{
+                            "keyHash": body["RequestItems"][API_KEYS_TABLE]["Keys"][0]["keyHash"],
+                            "tenantId": {"S": TENANT},
+                            "scopes": {"SS": ["contacts:write"]},
+                        }],
+                        WORKSPACES_TABLE: [{"workspaceId": {"S": WORKSPACE}, "tenantId": {"S": TENANT}}],
+                    },
+                    "UnprocessedKeys": {},
+                }),
+            ),
+            "DynamoDB_20120810.PutItem" => {
+                let key = body["Item"]["emailKey"]["S"].as_str().unwrap_or_default().to_owned();
+                if self.contacts.lock().expect("no holder panics").insert(key) {
+                    (200, json!({}))
+                } else {
+                    let code = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
+                    (
+                        400,
+                        json!({"__type": code, "message": "The conditional request failed"}),
+                    )
+                }
+            }
+            _ => (
+                400,
+                json!({"__type": "com.amazon.coral.service#UnknownOperationException"}),
+            ),
+        };
+        Response {
+            status,
+            headers: vec![
+                ("content-type", "application/x-amz-json-1.0".to_owned()),
+                (
+                    "x-amzn-requestid",
+                    "4KBNVRGD25RG1KEO9UT4V3FQDJVV4KQNSO5AEMVJF66Q9ASUAAJG".to_owned(),
+                ),
+            ],
+            body: answer.to_string(),
+        }
+    }
+}

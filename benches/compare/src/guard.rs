@@ -1,0 +1,110 @@
+//! The guard that doesn't flake: instructions, counted by valgrind, and the size of the executable, against a baseline.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    dynamodb::{Authority, DynamoDb},
+    lambda::{Function, Program},
+};
+
+/// How far a figure may be above its baseline.
+const TOLERANCE: f64 = 0.03;
+/// A count differs a little from run to run, by random keys and by how the network cuts its messages, and only ever upwards
+/// by much; the least of a few is steady.
+const RUNS: u32 = 3;
+const WARM_REQUESTS: u64 = 100;
+
+/// Compares with the baseline, or makes the figures of now the baseline. Whether none is too high.
+pub fn check(
+    executable: &Path,
+    authority: &Authority,
+    directory: &Path,
+    baseline: &Path,
+    move_it: bool,
+) -> io::Result<bool> {
+    let least = |requests| -> io::Result<u64> {
+        let counts = (0..RUNS)
+            .map(|_| instructions(executable, authority, directory, requests))
+            .collect::<io::Result<Vec<_>>>()?;
+        counts
+            .into_iter()
+            .flatten()
+            .min()
+            .ok_or_else(|| io::Error::other("the machine is too busy: valgrind's function timed out in every run"))
+    };
+    let start = least(1)?;
+    let both = least(1 + WARM_REQUESTS)?;
+    let figures = [
+        ("startInstructions", start),
+        ("requestInstructions", (both - start) / WARM_REQUESTS),
+        ("executableBytes", fs::metadata(executable)?.len()),
+    ];
+    if move_it {
+        let text = serde_json::to_string_pretty(&json!(std::collections::BTreeMap::from(figures)))?;
+        fs::write(baseline, text + "\n")?;
+        println!("the baseline is now {figures:?}");
+        return Ok(true);
+    }
+    let recorded: Value = serde_json::from_slice(&fs::read(baseline)?)?;
+    let mut held = true;
+    for (name, now) in figures {
+        let before = recorded[name].as_u64().ok_or(io::ErrorKind::InvalidData)?;
+        let change = crate::measure::number_to_float(now) / crate::measure::number_to_float(before) - 1.0;
+        let verdict = if change > TOLERANCE {
+            held = false;
+            "TOO MUCH"
+        } else if change < -TOLERANCE {
+            "better: move the baseline, so that it stays so"
+        } else {
+            "as before"
+        };
+        println!("{name}: {now}, baseline {before}, {:+.2}%: {verdict}", change * 100.0);
+    }
+    Ok(held)
+}
+
+/// The instructions of a process that starts and answers this many requests; nothing if it sent a call twice, as it does when
+/// the machine is so busy that an answer takes seconds under valgrind.
+fn instructions(executable: &Path, authority: &Authority, directory: &Path, requests: u64) -> io::Result<Option<u64>> {
+    let database = DynamoDb::start(authority, Duration::ZERO, 0)?;
+    let counts: PathBuf = directory.join("callgrind");
+    let output = format!("--callgrind-out-file={}", counts.display());
+    let executable = executable.display().to_string();
+    let command = ["valgrind", "--quiet", "--tool=callgrind", &output, &executable];
+    let command =
+        Program::new(&command, &database, &authority.ca).with("PATH", &std::env::var("PATH").unwrap_or_default());
+    let function = Function::start(&command, None, None)?;
+    for number in 0..requests {
+        function.create("Henrik Larsen", number);
+    }
+    assert_eq!(
+        database.calls(),
+        2 * requests,
+        "a call was sent twice: nothing to compare with"
+    );
+    // Until it waits for the next invocation.
+    thread::sleep(Duration::from_millis(300));
+    function.terminate()?;
+    if database.calls() != 2 * requests {
+        return Ok(None);
+    }
+    let counts = fs::read_to_string(counts)?;
+    let total = counts
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("totals:")
+                .or(line.strip_prefix("summary:"))?
+                .trim()
+                .parse()
+                .ok()
+        })
+        .ok_or_else(|| io::Error::other("valgrind counted nothing"))?;
+    Ok(Some(total))
+}

@@ -1,0 +1,309 @@
+//! Lambda, as far as one process of a function sees it: its environment, the Runtime API, and the share of a CPU that its
+//! memory buys.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio, id},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    dynamodb::{API_KEYS_TABLE, CONTACTS_TABLE, DynamoDb, WORKSPACE, WORKSPACES_TABLE},
+    http1::{self, Request, Response},
+};
+
+/// A program, the arguments before it included (an emulator's, for instance), and its variables.
+#[derive(Clone)]
+pub struct Program {
+    pub command: Vec<String>,
+    pub environment: Vec<(&'static str, String)>,
+}
+
+impl Program {
+    /// A program with the environment that Lambda and this DynamoDB give it.
+    pub fn new(command: &[&str], database: &DynamoDb, ca: &Path) -> Self {
+        let ca = ca.display().to_string();
+        let environment = [
+            ("AWS_LAMBDA_FUNCTION_NAME", "create-contact"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
+            ("AWS_SESSION_TOKEN", &"token".repeat(150)),
+            ("CONTACTS_TABLE", CONTACTS_TABLE),
+            ("API_KEYS_TABLE", API_KEYS_TABLE),
+            ("WORKSPACES_TABLE", WORKSPACES_TABLE),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &database.url),
+            ("AWS_CA_BUNDLE", &ca),
+            // What the SDK's default trust store reads.
+            ("SSL_CERT_FILE", &ca),
+        ]
+        .map(|(name, value)| (name, value.to_owned()));
+        Self {
+            command: command.iter().map(ToString::to_string).collect(),
+            environment: environment.to_vec(),
+        }
+    }
+
+    /// The same with another variable.
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
+        self
+    }
+}
+
+/// A running process of a function; it is killed when this is dropped.
+pub struct Function {
+    child: Child,
+    queue: Sender<Invocation>,
+    started: Instant,
+}
+
+struct Invocation {
+    event: String,
+    answer: SyncSender<Value>,
+}
+
+struct RuntimeApi {
+    next: Mutex<Receiver<Invocation>>,
+    running: Mutex<HashMap<u64, SyncSender<Value>>>,
+    ids: AtomicU64,
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Function {
+    /// Starts a program behind a Runtime API of its own, in a share of a CPU or free of one; its log goes to a file.
+    pub fn start(program: &Program, share: Option<&CpuShare>, log: Option<fs::File>) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let address = listener.local_addr()?.to_string();
+        let (queue, next) = channel();
+        let api = RuntimeApi {
+            next: Mutex::new(next),
+            running: Mutex::default(),
+            ids: AtomicU64::new(0),
+        };
+        http1::serve(listener, None, move |request| api.answer(&request));
+        let (first, rest) = program.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut command = match share {
+            // The shell joins the group and becomes the program: nothing of the start is left outside.
+            Some(share) => {
+                let mut shell = Command::new("/bin/sh");
+                shell
+                    .args(["-c", "echo $$ > \"$0\" && exec \"$@\""])
+                    .arg(&share.processes)
+                    .arg(first);
+                shell
+            }
+            None => Command::new(first),
+        };
+        command
+            .args(rest)
+            .env_clear()
+            .envs(program.environment.iter().map(|(name, value)| (name, value)))
+            .env("AWS_LAMBDA_RUNTIME_API", address)
+            .stdin(Stdio::null())
+            .stdout(log.map_or_else(Stdio::null, Stdio::from));
+        let started = Instant::now();
+        let child = command.spawn()?;
+        Ok(Self { child, queue, started })
+    }
+
+    /// Sends an event and waits for the answer.
+    pub fn invoke(&self, event: String) -> Value {
+        let (answer, answered) = sync_channel(1);
+        let sent = self.queue.send(Invocation { event, answer });
+        sent.expect("the Runtime API lives as long as the process");
+        answered
+            .recv_timeout(Duration::from_mins(1))
+            .expect("an answer within a minute")
+    }
+
+    /// Creates the contact with this number, which must be new.
+    pub fn create(&self, name: &str, number: u64) {
+        let answer = self.invoke(event(name, number));
+        assert_eq!(answer["statusCode"], 201, "{answer}");
+    }
+
+    /// The time since the process was started.
+    pub fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The CPU time of the process's threads so far.
+    pub fn cpu(&self) -> io::Result<Duration> {
+        // A thread's time is only brought up to date when it stops running.
+        thread::sleep(Duration::from_millis(5));
+        let mut time = Duration::ZERO;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // A thread may end meanwhile; those of a function live on.
+            let Ok(statistics) = fs::read_to_string(thread?.path().join("schedstat")) else {
+                continue;
+            };
+            let nanoseconds = statistics.split(' ').next().and_then(|first| first.parse().ok());
+            time += Duration::from_nanos(nanoseconds.ok_or(io::ErrorKind::InvalidData)?);
+        }
+        Ok(time)
+    }
+
+    /// The most memory that the process has had resident, in bytes.
+    pub fn peak_memory(&self) -> io::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let kilobytes = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"))
+            .and_then(|number| number.parse::<u64>().ok())
+            .ok_or(io::ErrorKind::InvalidData)?;
+        Ok(kilobytes * 1024)
+    }
+
+    /// Asks the process to end, and waits for it.
+    pub fn terminate(mut self) -> io::Result<()> {
+        Command::new("kill").arg(self.child.id().to_string()).status()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl RuntimeApi {
+    fn answer(&self, request: &Request) -> Option<Response> {
+        if request.method == "GET" {
+            // Nobody invokes any more once the function is dropped.
+            let Invocation { event, answer } = self.next.lock().expect("no holder panics").recv().ok()?;
+            let id = self.ids.fetch_add(1, Ordering::Relaxed);
+            self.running.lock().expect("no holder panics").insert(id, answer);
+            let arn = "arn:aws:lambda:us-east-1:123456789012:function:create-contact";
+            let trace = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0";
+            return Some(Response {
+                status: 200,
+                headers: vec![
+                    ("content-type", "application/json".to_owned()),
+                    ("lambda-runtime-aws-request-id", id.to_string()),
+                    ("lambda-runtime-deadline-ms", "4102444800000".to_owned()),
+                    ("lambda-runtime-invoked-function-arn", arn.to_owned()),
+                    ("lambda-runtime-trace-id", trace.to_owned()),
+                ],
+                body: event,
+            });
+        }
+        // …/invocation/{id}/response or …/error
+        let id = request.path.rsplit('/').nth(1).and_then(|id| id.parse().ok());
+        let running = id.and_then(|id| self.running.lock().expect("no holder panics").remove(&id));
+        if let Some(running) = running {
+            // Nobody may be waiting any more.
+            let _ = running.send(serde_json::from_slice(&request.body).unwrap_or_default());
+        }
+        Some(Response {
+            status: 202,
+            headers: Vec::new(),
+            body: String::new(),
+        })
+    }
+}
+
+/// An HTTP API's event that creates a contact: what a client of ours sends, with the headers that API Gateway adds.
+pub fn event(name: &str, number: u64) -> String {
+    let body = json!({"workspaceId": WORKSPACE, "name": name, "email": format!("person{number}@acme-customer.de")});
+    json!({
+        "version": "2.0",
+        "routeKey": "ANY /api/contacts",
+        "rawPath": "/api/contacts",
+        "rawQueryString": "",
+        "headers": {
+            "accept": "*/*",
+            "authorization": "Bearer sf_live_v1_MFRGGZDFMZTWQ2LKNNWG23TP",
+            "content-length": body.to_string().len().to_string(),
+            "content-type": "application/json",
+            "host": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
+            "user-agent": "import/1.0",
+            "x-amzn-trace-id": "Root=1-5e6722a7-cc56xmpl46db7ae02d4da47e",
+            "x-forwarded-for": "192.0.2.1",
+            "x-forwarded-port": "443",
+            "x-forwarded-proto": "https",
+        },
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "a1b2c3d4e5",
+            "domainName": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
+            "domainPrefix": "a1b2c3d4e5",
+            "http": {
+                "method": "POST",
+                "path": "/api/contacts",
+                "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.1",
+                "userAgent": "import/1.0",
+            },
+            "requestId": "JKJaXmPLvHcESHA=",
+            "routeKey": "ANY /api/contacts",
+            "stage": "$default",
+            "time": "10/Feb/2026:14:30:00 +0000",
+            "timeEpoch": 1_770_733_800_000_u64,
+        },
+        "body": body.to_string(),
+        "isBase64Encoded": false,
+    })
+    .to_string()
+}
+
+/// A group of processes that has a share of one CPU, as Lambda gives it; there is none where cgroups can't be made.
+pub struct CpuShare {
+    directory: PathBuf,
+    processes: PathBuf,
+}
+
+/// The period in which the share is counted out.
+const PERIOD_MICROSECONDS: f64 = 20_000.0;
+
+impl CpuShare {
+    pub fn new(share: f64) -> io::Result<Self> {
+        let quota = format!("{:.0}", share * PERIOD_MICROSECONDS);
+        let period = format!("{PERIOD_MICROSECONDS:.0}");
+        let version_1 = Path::new("/sys/fs/cgroup/cpu");
+        let (root, settings) = if version_1.exists() {
+            (
+                version_1,
+                vec![("cpu.cfs_period_us", period), ("cpu.cfs_quota_us", quota)],
+            )
+        } else {
+            (
+                Path::new("/sys/fs/cgroup"),
+                vec![("cpu.max", format!("{quota} {period}"))],
+            )
+        };
+        let directory = root.join(format!("create-contact-{}", id()));
+        fs::create_dir(&directory)?;
+        let share = Self {
+            processes: directory.join("cgroup.procs"),
+            directory,
+        };
+        for (file, value) in settings {
+            fs::write(share.directory.join(file), value)?;
+        }
+        Ok(share)
+    }
+}
+
+impl Drop for CpuShare {
+    fn drop(&mut self) {
+        // It stays behind if a process is still in it, and does no harm.
+        let _ = fs::remove_dir(&self.directory);
+    }
+}

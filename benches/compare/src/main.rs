@@ -1,0 +1,146 @@
+//! Measures create-contact beside an empty function and a typical one, and keeps the README's figures.
+//!
+//! | command | does |
+//! | --- | --- |
+//! | (none) | builds the three, runs them side by side, writes the README's tables of performance and cost, and the picture |
+//! | `load` | one process under 1 to 64 invocations at once, and the README's table of it |
+//! | `guard` | instructions and size against `benches/baseline.json`; fails beyond +3% |
+//! | `guard --move` | makes what is measured now the baseline |
+//! | `answers PROGRAM…` | runs any build of the function, an emulator before it perhaps, for a few requests |
+
+mod cost;
+mod dynamodb;
+mod guard;
+mod http1;
+mod lambda;
+mod measure;
+mod report;
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, id},
+    time::Duration,
+};
+
+use dynamodb::{Authority, DynamoDb};
+use lambda::{Function, Program};
+use measure::megabytes;
+use report::Comparison;
+
+fn main() -> io::Result<ExitCode> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let workspace = Workspace::find();
+    let directory = env::temp_dir().join(format!("create-contact-{}", id()));
+    fs::create_dir(&directory)?;
+    let authority = Authority::new(&directory)?;
+    let passed = match arguments[..] {
+        [] => compare(&workspace, &authority, &directory),
+        ["load"] => load(&workspace, &authority),
+        ["guard"] => guard(&workspace, &authority, &directory, false),
+        ["guard", "--move"] => guard(&workspace, &authority, &directory, true),
+        ["answers", ref command @ ..] if !command.is_empty() => answers(command, &authority),
+        _ => Err(io::Error::other(
+            "usage: compare [load | guard [--move] | answers PROGRAM…]",
+        )),
+    };
+    fs::remove_dir_all(&directory)?;
+    Ok(if passed? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn compare(workspace: &Workspace, authority: &Authority, directory: &Path) -> io::Result<bool> {
+    let floor = workspace.build("benches/Cargo.toml", "floor", "small")?;
+    let typical = workspace.build("benches/Cargo.toml", "typical", "release")?;
+    let ours = workspace.build("Cargo.toml", "create-contact", "release")?;
+    let arm64 = fs::metadata(workspace.target.join("lambda/create-contact/bootstrap"));
+    let figures = measure::compare(&[&floor, &typical, &ours], authority, directory)?;
+    let growth = measure::growth(&ours, authority)?;
+    let [floor, typical, ours] = <[_; 3]>::try_from(figures).map_err(|_| io::ErrorKind::InvalidData)?;
+    let all = Comparison { floor, typical, ours };
+    let picture = "benches/performance.svg";
+    fs::write(workspace.root.join(picture), report::picture(&all))?;
+    let table = report::table(&all, arm64.ok().map(|file| megabytes(file.len())), &growth);
+    workspace.write(
+        "benchmark",
+        &format!("![CPU time of a cold start and of a warm request]({picture})\n\n{table}"),
+    )?;
+    workspace.write("cost", &cost::table(&all))?;
+    Ok(true)
+}
+
+fn load(workspace: &Workspace, authority: &Authority) -> io::Result<bool> {
+    let ours = workspace.build("Cargo.toml", "create-contact", "release")?;
+    let loads = [1, 2, 4, 8, 16, 32, 64]
+        .map(|concurrency| measure::load(&ours, authority, concurrency))
+        .into_iter()
+        .collect::<io::Result<Vec<_>>>()?;
+    workspace.write("load", &report::load_table(&loads))?;
+    Ok(true)
+}
+
+fn guard(workspace: &Workspace, authority: &Authority, directory: &Path, move_it: bool) -> io::Result<bool> {
+    let ours = workspace.build("Cargo.toml", "create-contact", "release")?;
+    let baseline = workspace.root.join("benches/baseline.json");
+    guard::check(&ours, authority, directory, &baseline, move_it)
+}
+
+/// A few requests, the last of them again: 201, and 200 with the contact that is there or 409 under another name.
+fn answers(command: &[&str], authority: &Authority) -> io::Result<bool> {
+    let database = DynamoDb::start(authority, Duration::ZERO, 0)?;
+    let function = Function::start(&Program::new(command, &database, &authority.ca), None, None)?;
+    for number in 0..5 {
+        let answer = function.invoke(lambda::event("Henrik Larsen", number));
+        println!("{:?} {answer}", function.age());
+        if answer["statusCode"] != 201 {
+            return Ok(false);
+        }
+    }
+    Ok(database.calls() == 10)
+}
+
+/// Where things are.
+struct Workspace {
+    root: PathBuf,
+    target: PathBuf,
+}
+
+impl Workspace {
+    fn find() -> Self {
+        // This package is at benches/compare.
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .ancestors()
+            .nth(2)
+            .unwrap_or(Path::new("."))
+            .to_owned();
+        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        Self { root, target }
+    }
+
+    /// Builds a package's executable and says where it is.
+    fn build(&self, manifest: &str, package: &str, profile: &str) -> io::Result<PathBuf> {
+        let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let status = Command::new(cargo)
+            .args([
+                "build",
+                "--locked",
+                "--package",
+                package,
+                "--profile",
+                profile,
+                "--manifest-path",
+            ])
+            .arg(self.root.join(manifest))
+            .arg("--target-dir")
+            .arg(&self.target)
+            .status()?;
+        if !status.success() {
+            return Err(io::Error::other(format!("{package} doesn't build")));
+        }
+        Ok(self.target.join(profile).join(package))
+    }
+
+    fn write(&self, marker: &str, text: &str) -> io::Result<()> {
+        report::write_block(&self.root.join("README.md"), marker, text)
+    }
+}

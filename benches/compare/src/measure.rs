@@ -1,0 +1,247 @@
+//! The measurements: which processes, how often, in which order.
+
+use std::{
+    fs, io,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    dynamodb::{Authority, DynamoDb},
+    lambda::{CpuShare, Function, Program},
+};
+
+/// What 128 MB buys of a CPU: Lambda gives a function one for each 1,769 MB (AWS Lambda Developer Guide, "Configure Lambda
+/// function memory").
+pub const SHARE_OF_128_MB: f64 = 128.0 / 1769.0;
+
+const COLD_STARTS: u64 = 20;
+const SLOW_COLD_STARTS: u64 = 10;
+const WARM_BLOCKS: u64 = 20;
+const REQUESTS_A_BLOCK: u64 = 50;
+const MANY_CONTACTS: u32 = 1_000_000;
+
+const NAME: &str = "Henrik Larsen";
+
+/// Several measurements of one quantity.
+#[derive(Clone, Default)]
+pub struct Sample(Vec<f64>);
+
+impl Sample {
+    pub fn add(&mut self, value: f64) {
+        self.0.push(value);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn median(&self) -> f64 {
+        self.quantile(0.5)
+    }
+
+    /// The value that this part of the measurements doesn't exceed.
+    pub fn quantile(&self, part: f64) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            clippy::cast_sign_loss
+        )]
+        let place = ((sorted.len() - 1) as f64 * part).round() as usize;
+        sorted[place]
+    }
+}
+
+/// What is measured of one program.
+#[derive(Clone, Default)]
+pub struct Figures {
+    /// CPU from exec to the first 201, in ms.
+    pub cold_cpu: Sample,
+    /// CPU of a warm request, in µs.
+    pub warm_cpu: Sample,
+    /// Wall time from exec to the first 201 with the share of a CPU, in ms; empty where there are no cgroups.
+    pub slow_cold_wall: Sample,
+    /// Peak memory after the warm requests, in MB.
+    pub memory: Sample,
+    /// DynamoDB calls a request.
+    pub calls: Sample,
+    /// Bytes of log a request.
+    pub log: Sample,
+    /// Size of the executable, in MB.
+    pub size: Sample,
+}
+
+/// Warm CPU of a changed situation by that of the usual one, block by block.
+pub struct Growth {
+    pub stored_contacts: Sample,
+    pub long_name: Sample,
+}
+
+/// Measures programs side by side: each round starts, or asks, each of them once.
+pub fn compare(executables: &[&Path], authority: &Authority, directory: &Path) -> io::Result<Vec<Figures>> {
+    let databases = executables
+        .iter()
+        .map(|_| DynamoDb::start(authority, Duration::ZERO, 0))
+        .collect::<io::Result<Vec<_>>>()?;
+    let programs: Vec<Program> = executables
+        .iter()
+        .zip(&databases)
+        .map(|(path, database)| Program::new(&[&path.display().to_string()], database, &authority.ca))
+        .collect();
+    let mut all = vec![Figures::default(); programs.len()];
+    let mut numbers = 0..;
+    let mut number = || numbers.next().unwrap_or_default();
+
+    for _ in 0..COLD_STARTS {
+        for (program, figures) in programs.iter().zip(&mut all) {
+            let function = Function::start(program, None, None)?;
+            function.create(NAME, number());
+            figures.cold_cpu.add(milliseconds(function.cpu()?));
+        }
+    }
+    match CpuShare::new(SHARE_OF_128_MB) {
+        Ok(share) => {
+            for _ in 0..SLOW_COLD_STARTS {
+                for (program, figures) in programs.iter().zip(&mut all) {
+                    let function = Function::start(program, Some(&share), None)?;
+                    function.create(NAME, number());
+                    figures.slow_cold_wall.add(milliseconds(function.age()));
+                }
+            }
+        }
+        Err(error) => eprintln!("no share of a CPU: {error}"),
+    }
+
+    let mut functions = Vec::new();
+    for (index, program) in programs.iter().enumerate() {
+        let log = fs::File::create(directory.join(format!("{index}.log")))?;
+        let function = Function::start(program, None, Some(log))?;
+        function.create(NAME, number());
+        functions.push(function);
+    }
+    let calls_before: Vec<u64> = databases.iter().map(DynamoDb::calls).collect();
+    for _ in 0..WARM_BLOCKS {
+        for (function, figures) in functions.iter().zip(&mut all) {
+            figures.warm_cpu.add(block(function, NAME, &mut number)?);
+        }
+    }
+    for (index, figures) in all.iter_mut().enumerate() {
+        figures.memory.add(megabytes(functions[index].peak_memory()?));
+        let requests = number_to_float(WARM_BLOCKS * REQUESTS_A_BLOCK);
+        figures
+            .calls
+            .add(number_to_float(databases[index].calls() - calls_before[index]) / requests);
+        let log = fs::metadata(directory.join(format!("{index}.log")))?.len();
+        figures.log.add(number_to_float(log) / (requests + 1.0));
+        figures.size.add(megabytes(fs::metadata(executables[index])?.len()));
+    }
+    Ok(all)
+}
+
+/// Measures whether a request grows dearer with what is stored, or with a name of the greatest length.
+pub fn growth(executable: &Path, authority: &Authority) -> io::Result<Growth> {
+    let command = executable.display().to_string();
+    let few = DynamoDb::start(authority, Duration::ZERO, 100)?;
+    let many = DynamoDb::start(authority, Duration::ZERO, MANY_CONTACTS)?;
+    let usual = Function::start(&Program::new(&[&command], &few, &authority.ca), None, None)?;
+    let full = Function::start(&Program::new(&[&command], &many, &authority.ca), None, None)?;
+    let long = Function::start(&Program::new(&[&command], &few, &authority.ca), None, None)?;
+    let long_name = format!("{} Larsen", "Henrik ".repeat(28).trim_end());
+    assert!((190..=200).contains(&long_name.len()));
+    let mut growth = Growth {
+        stored_contacts: Sample::default(),
+        long_name: Sample::default(),
+    };
+    // Numbers that neither run has used.
+    let mut numbers = u64::from(u32::MAX)..;
+    let mut number = || numbers.next().unwrap_or_default();
+    for function in [&usual, &full, &long] {
+        block(function, NAME, &mut number)?;
+    }
+    for _ in 0..WARM_BLOCKS {
+        let base = block(&usual, NAME, &mut number)?;
+        growth.stored_contacts.add(block(&full, NAME, &mut number)? / base);
+        growth.long_name.add(block(&long, &long_name, &mut number)? / base);
+    }
+    Ok(growth)
+}
+
+/// The CPU of a request in µs, from a block of them.
+fn block(function: &Function, name: &str, number: &mut impl FnMut() -> u64) -> io::Result<f64> {
+    let before = function.cpu()?;
+    for _ in 0..REQUESTS_A_BLOCK {
+        function.create(name, number());
+    }
+    let cpu = function.cpu()?.saturating_sub(before);
+    Ok(cpu.as_secs_f64() * 1e6 / number_to_float(REQUESTS_A_BLOCK))
+}
+
+/// How one process bears many invocations at once.
+pub struct Load {
+    pub concurrency: usize,
+    pub requests_a_second: f64,
+    /// Latencies in ms.
+    pub latency: Sample,
+    /// CPU of a request, in µs.
+    pub cpu: f64,
+}
+
+/// The time that DynamoDB takes for a call under load.
+pub const LATENCY: Duration = Duration::from_millis(5);
+const LOAD_TIME: Duration = Duration::from_secs(3);
+
+/// Invokes one process from as many threads as it takes invocations at once.
+pub fn load(executable: &Path, authority: &Authority, concurrency: usize) -> io::Result<Load> {
+    let database = DynamoDb::start(authority, LATENCY, 0)?;
+    let program = Program::new(&[&executable.display().to_string()], &database, &authority.ca)
+        .with("AWS_LAMBDA_MAX_CONCURRENCY", &concurrency.to_string());
+    let function = Function::start(&program, None, None)?;
+    function.create(NAME, 0);
+    let before = function.cpu()?;
+    let started = Instant::now();
+    let function = &function;
+    let latencies = std::thread::scope(|scope| {
+        let callers: Vec<_> = (1..=concurrency as u64)
+            .map(|caller| {
+                scope.spawn(move || {
+                    let mut latencies = Vec::new();
+                    while started.elapsed() < LOAD_TIME {
+                        let number = caller * 1_000_000 + latencies.len() as u64;
+                        let sent = Instant::now();
+                        function.create(NAME, number);
+                        latencies.push(milliseconds(sent.elapsed()));
+                    }
+                    latencies
+                })
+            })
+            .collect();
+        callers
+            .into_iter()
+            .flat_map(|caller| caller.join().expect("a caller"))
+            .collect::<Vec<_>>()
+    });
+    let time = started.elapsed();
+    let requests = number_to_float(latencies.len() as u64);
+    Ok(Load {
+        concurrency,
+        requests_a_second: requests / time.as_secs_f64(),
+        latency: Sample(latencies),
+        cpu: function.cpu()?.saturating_sub(before).as_secs_f64() * 1e6 / requests,
+    })
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+pub fn megabytes(bytes: u64) -> f64 {
+    number_to_float(bytes) / 1e6
+}
+
+/// No number here is anywhere near the 2⁵³ that a float takes exactly.
+#[allow(clippy::cast_precision_loss)]
+pub fn number_to_float(number: u64) -> f64 {
+    number as f64
+}
