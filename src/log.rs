@@ -50,7 +50,7 @@ pub fn init() {
     }));
 }
 
-/// `AWS_LAMBDA_LOG_LEVEL`, or `RUST_LOG`, as a level or as directives that may name this crate; else INFO.
+/// `AWS_LAMBDA_LOG_LEVEL`, or `RUST_LOG`, as a level or as directives; INFO if they say nothing of this crate.
 fn level() -> LevelFilter {
     let Some(asked) = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"]
         .into_iter()
@@ -70,7 +70,7 @@ fn level() -> LevelFilter {
     [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR]
         .into_iter()
         .find(|level| directives.would_enable(OURS, level))
-        .map_or(LevelFilter::OFF, LevelFilter::from_level)
+        .map_or(LevelFilter::INFO, LevelFilter::from_level)
 }
 
 /// What is known of a request when it ends.
