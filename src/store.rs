@@ -194,6 +194,7 @@ fn kind_of_answer(status: u16, code: Option<&str>) -> FaultKind {
         Some(
             "TransactionConflictException" | "TransactionInProgressException" | "ReplicatedWriteConflictException",
         ) => FaultKind::Failed,
+        Some("RequestTimeout" | "RequestTimeoutException") => FaultKind::TimedOut,
         Some("ResourceNotFoundException") => FaultKind::NoSuchTable,
         Some(
             "AccessDeniedException"
@@ -375,7 +376,10 @@ impl Store {
                 .send()
                 .await
                 .map_err(|error| Fault::of(READ, &error))?;
-            let mut found = answer.responses.unwrap_or_default();
+            // DynamoDB always says what it found, if only nothing: an answer without that is none, and no "unknown key".
+            let mut found = answer
+                .responses
+                .ok_or_else(|| Fault::new(READ, FaultKind::Unreadable))?;
             let mut take = |table: &str| found.get_mut(table).and_then(Vec::pop);
             key_item = key_item.or_else(|| take(&self.tables.api_keys));
             workspace_item = workspace_item.or_else(|| take(&self.tables.workspaces));

@@ -32,7 +32,7 @@ enum End {
     AtOnce(u16, &'static str),
 }
 
-const FAULTS: [(Fault, End); 22] = [
+const FAULTS: [(Fault, End); 23] = [
     (Fault::Answer(400, "ThrottlingException"), End::Retried("throttled")),
     (
         Fault::Answer(400, "ProvisionedThroughputExceededException"),
@@ -49,6 +49,7 @@ const FAULTS: [(Fault, End); 22] = [
     (Fault::Cut, End::Retried("unreadable")),
     (Fault::NotJson, End::Retried("unreadable")),
     (Fault::ClockSkew, End::Retried("denied")),
+    (Fault::Answer(400, "RequestTimeout"), End::Retried("timed_out")),
     (Fault::Answer(400, "AccessDeniedException"), End::AtOnce(500, "denied")),
     (
         Fault::Answer(400, "UnrecognizedClientException"),

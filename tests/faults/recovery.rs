@@ -44,6 +44,15 @@ async fn keys_that_were_left_out_are_asked_for_again_and_only_those() {
 }
 
 #[tokio::test]
+async fn an_answer_that_says_nothing_of_the_key_is_no_unknown_key() {
+    let service = Service::start(BINARY).await;
+    break_first(&service, "BatchGetItem", Fault::Answer(200, "Nothing"), 1);
+    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    assert_eq!(last_line(&service).await["fault"], "unreadable");
+}
+
+#[tokio::test]
 async fn a_hanging_database_is_503_before_the_invocations_deadline() {
     let service = Service::start(BINARY).await;
     for (operation, millis) in [
