@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     dynamodb::{Authority, DynamoDb},
-    lambda::{Function, Program},
+    lambda::{Function, Program, event},
 };
 
 /// How far a figure may be above its baseline.
@@ -70,8 +70,8 @@ pub fn check(
     Ok(held)
 }
 
-/// The instructions of a process that starts and answers this many requests; nothing if it sent a call twice, as it does when
-/// the machine is so busy that an answer takes seconds under valgrind.
+/// The instructions of a process that starts and answers this many requests; nothing if it didn't send each
+/// call once, as on a machine so busy that an answer takes seconds under valgrind.
 fn instructions(executable: &Path, authority: &Authority, directory: &Path, requests: u64) -> io::Result<Option<u64>> {
     let database = DynamoDb::start(authority, Duration::ZERO, 0)?;
     let counts: PathBuf = directory.join("callgrind");
@@ -82,7 +82,7 @@ fn instructions(executable: &Path, authority: &Authority, directory: &Path, requ
         Program::new(&command, &database, &authority.ca).with("PATH", &std::env::var("PATH").unwrap_or_default());
     let function = Function::start(&command, None, None)?;
     for number in 0..requests {
-        function.create("Henrik Larsen", number);
+        function.invoke(event("Henrik Larsen", number));
     }
     assert_eq!(
         database.calls(),

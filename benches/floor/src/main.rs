@@ -1,12 +1,11 @@
-//! The floor: a function that answers at once, without a client of anything, on one thread.
+//! The floor: a function that answers at once, as `lambda_http`'s own example begins, on one thread.
 
-use lambda_http::{Error, Request, Response, run, service_fn};
+use lambda_http::{Error, Request, Response, run, service_fn, tracing};
 
-fn main() -> Result<(), Error> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(run(service_fn(answer)))
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    run(service_fn(answer)).await
 }
 
 async fn answer(_request: Request) -> Result<Response<String>, Error> {
