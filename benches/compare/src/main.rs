@@ -119,8 +119,15 @@ impl Workspace {
 
     /// Builds a package's executable and says where it is.
     fn build(&self, manifest: &str, package: &str, profile: &str) -> io::Result<PathBuf> {
-        let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let status = Command::new(cargo)
+        let mut cargo = Command::new("cargo");
+        // What `cargo run` has set for this program would have build scripts run again, and half of everything built anew.
+        for (name, _) in env::vars_os() {
+            let name = name.to_string_lossy();
+            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+                cargo.env_remove(&*name);
+            }
+        }
+        let status = cargo
             .args([
                 "build",
                 "--locked",
