@@ -108,4 +108,12 @@ async fn the_certificates_of_the_ca_bundle_are_trusted_and_no_others() {
         assert_eq!(answer.status, status, "{ca_bundle}");
         function.stop().await;
     }
+    // The function reads the contract's variables and no others: this one is the TLS libraries' own.
+    let function = service.process(&[
+        ("AWS_ENDPOINT_URL_DYNAMODB", &tls.url),
+        ("SSL_CERT_FILE", bundle.path()),
+    ]);
+    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!(answer.status, 503, "trusted by SSL_CERT_FILE");
+    function.stop().await;
 }
