@@ -24,7 +24,10 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
-use crate::{budget, store::PassingAnswers};
+use crate::{
+    budget,
+    store::{CountAttempts, PassingAnswers},
+};
 
 /// What the environment says.
 pub struct Config {
@@ -169,6 +172,7 @@ impl Config {
             .retry_config(retries)
             .retry_partition(quota)
             .retry_classifier(PassingAnswers)
+            .interceptor(CountAttempts)
             // An attempt has its time; watching its throughput as well would say nothing more.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         if let Some(endpoint) = &self.endpoint {

@@ -49,7 +49,8 @@ pub async fn handle(store: &Store, event: LambdaEvent<Box<RawValue>>) -> Result<
     drop(payload);
     let format = event.format;
     let mut log = RequestLog::start(context, event.request_id.clone());
-    let result = in_time(time, create_contact(store, event, &mut log)).await;
+    let attempts = log.attempts.clone();
+    let result = in_time(time, attempts.of(create_contact(store, event, &mut log))).await;
     Ok(respond(format, result, log))
 }
 
@@ -87,10 +88,10 @@ async fn create_contact(store: &Store, event: Event, log: &mut RequestLog) -> Re
     let new = body.and_then(|body| NewContact::parse(&body));
     let read = if let Ok(new) = &new {
         log.begin(READ);
-        store.read(&key, new.workspace_id, &log.attempts).await
+        store.read(&key, new.workspace_id).await
     } else {
         log.begin(READ_KEY);
-        let key_item = store.read_key(&key, &log.attempts).await;
+        let key_item = store.read_key(&key).await;
         key_item.map(|key_item| (key_item, None))
     };
     let (key_item, workspace_item) = read.map_err(Error::Database)?;
@@ -118,11 +119,7 @@ async fn create_contact(store: &Store, event: Event, log: &mut RequestLog) -> Re
 
     let contact = StoredContact::create(&new, grant.tenant_id, Utc::now());
     log.begin(WRITE);
-    match store
-        .create(&contact, &new, &log.attempts)
-        .await
-        .map_err(Error::Database)?
-    {
+    match store.create(&contact, &new).await.map_err(Error::Database)? {
         Written::Created => Ok(Success {
             contact: contact.contact,
             created: true,

@@ -245,21 +245,34 @@ impl ClassifyRetry for PassingAnswers {
     }
 }
 
+tokio::task_local! {
+    static ATTEMPTS: Attempts;
+}
+
 /// How often a request's calls were sent, retries included.
 #[derive(Clone, Debug, Default)]
-pub struct Attempts(Arc<AtomicU32>);
+pub(crate) struct Attempts(Arc<AtomicU32>);
 
 impl Attempts {
+    /// The same work, whose calls are counted here: by the client's one [`CountAttempts`], because an interceptor for each
+    /// call has the SDK put the whole configuration together again.
+    pub fn of<F: Future>(&self, work: F) -> impl Future<Output = F::Output> {
+        ATTEMPTS.scope(self.clone(), work)
+    }
+
     /// The number so far.
-    #[must_use]
     pub fn count(&self) -> u32 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-impl Intercept for Attempts {
+/// Counts each attempt for the request whose [`Attempts`] the task is in.
+#[derive(Debug)]
+pub(crate) struct CountAttempts;
+
+impl Intercept for CountAttempts {
     fn name(&self) -> &'static str {
-        "Attempts"
+        "CountAttempts"
     }
 
     fn read_before_attempt(
@@ -268,7 +281,8 @@ impl Intercept for Attempts {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        // Outside a request there is nothing to count for.
+        let _ = ATTEMPTS.try_with(|attempts| attempts.0.fetch_add(1, Ordering::Relaxed));
         Ok(())
     }
 }
@@ -318,15 +332,13 @@ impl Store {
     /// # Errors
     ///
     /// The call failed for good.
-    pub async fn read_key(&self, key: &KeyHash, attempts: &Attempts) -> Result<Option<Item>, Fault> {
+    pub async fn read_key(&self, key: &KeyHash) -> Result<Option<Item>, Fault> {
         let answer = self
             .client
             .get_item()
             .table_name(&self.tables.api_keys)
             .key("keyHash", AttributeValue::S(key.as_str().to_owned()))
             .consistent_read(true)
-            .customize()
-            .interceptor(attempts.clone())
             .send()
             .await
             .map_err(|error| Fault::of(READ_KEY, &error))?;
@@ -341,12 +353,7 @@ impl Store {
     /// # Errors
     ///
     /// The call failed for good, or keys were still left out of its last attempt.
-    pub async fn read(
-        &self,
-        key: &KeyHash,
-        workspace_id: Uuid,
-        attempts: &Attempts,
-    ) -> Result<(Option<Item>, Option<Item>), Fault> {
+    pub async fn read(&self, key: &KeyHash, workspace_id: Uuid) -> Result<(Option<Item>, Option<Item>), Fault> {
         let request = |name: &str, value: String| {
             KeysAndAttributes::builder()
                 .keys(HashMap::from([(name.to_owned(), AttributeValue::S(value))]))
@@ -371,8 +378,6 @@ impl Store {
                 .client
                 .batch_get_item()
                 .set_request_items(Some(wanted))
-                .customize()
-                .interceptor(attempts.clone())
                 .send()
                 .await
                 .map_err(|error| Fault::of(READ, &error))?;
@@ -407,12 +412,7 @@ impl Store {
     /// # Errors
     ///
     /// The call failed for good. The contact may exist then; the caller's retry finds it.
-    pub async fn create(
-        &self,
-        contact: &StoredContact,
-        new: &NewContact,
-        attempts: &Attempts,
-    ) -> Result<Written, Fault> {
+    pub async fn create(&self, contact: &StoredContact, new: &NewContact) -> Result<Written, Fault> {
         let written = self
             .client
             .put_item()
@@ -420,8 +420,6 @@ impl Store {
             .set_item(Some(contact.to_item(new)))
             .condition_expression("attribute_not_exists(emailKey)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .customize()
-            .interceptor(attempts.clone())
             .send()
             .await;
         match written {
