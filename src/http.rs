@@ -50,7 +50,9 @@ pub async fn handle(store: &Store, event: LambdaEvent<Box<RawValue>>) -> Result<
     let format = event.format;
     let mut log = RequestLog::start(context, event.request_id.clone());
     let attempts = log.attempts.clone();
-    let result = in_time(time, attempts.of(create_contact(store, event, &mut log))).await;
+    // The SDK's calls make it some 16 KB, and it passes by value through every layer above: boxed, it is not copied there.
+    let work = Box::pin(attempts.of(create_contact(store, event, &mut log)));
+    let result = in_time(time, work).await;
     Ok(respond(format, result, log))
 }
 
