@@ -26,7 +26,7 @@ pub const WORKSPACES_TABLE: &str = "workspaces";
 pub const WORKSPACE: &str = "0198c1a5-6f00-7000-8000-000000000001";
 pub const TENANT: &str = "0198c1a5-6f00-7000-8000-00000000000a";
 
-/// A certificate authority for this run, and the server certificate of `localhost`.
+/// A certificate authority for this run, and the server certificate of this machine's own address and name.
 pub struct Authority {
     /// The file with the authority's certificate.
     pub ca: PathBuf,
@@ -41,7 +41,7 @@ impl Authority {
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().map_err(io::Error::other)?)
             .map_err(io::Error::other)?;
         let key = KeyPair::generate().map_err(io::Error::other)?;
-        let certificate = CertificateParams::new(["localhost".to_owned()])
+        let certificate = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])
             .and_then(|params| params.signed_by(&key, &issuer))
             .map_err(io::Error::other)?;
         let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(io::Error::other)?;
@@ -62,7 +62,10 @@ impl Authority {
 
 /// A running stand-in.
 pub struct DynamoDb {
+    /// By address: what looking up a name costs is the machine's affair.
     pub url: String,
+    /// By a name that has to be looked up.
+    pub url_by_name: String,
     shared: Arc<Shared>,
 }
 
@@ -76,7 +79,7 @@ impl DynamoDb {
     /// Starts one that answers after `latency` and holds this many contacts.
     pub fn start(authority: &Authority, latency: Duration, contacts: u32) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let url = format!("https://localhost:{}", listener.local_addr()?.port());
+        let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
             calls: AtomicU64::new(0),
             contacts: Mutex::new((0..contacts).map(|n| format!("stored{n}@example.com")).collect()),
@@ -86,7 +89,11 @@ impl DynamoDb {
         http1::serve(listener, Some(Arc::clone(&authority.server)), move |request| {
             Some(answering.answer(&request))
         });
-        Ok(Self { url, shared })
+        Ok(Self {
+            url: format!("https://127.0.0.1:{port}"),
+            url_by_name: format!("https://localhost:{port}"),
+            shared,
+        })
     }
 
     /// How many calls it has answered.

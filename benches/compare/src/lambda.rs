@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio, id},
     sync::{
-        Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     },
@@ -57,6 +57,12 @@ impl Program {
         }
     }
 
+    /// The same, looking up DynamoDB's host by its name.
+    pub fn by_name(&self, database: &DynamoDb) -> Self {
+        // The last of two values holds.
+        self.clone().with("AWS_ENDPOINT_URL_DYNAMODB", &database.url_by_name)
+    }
+
     /// The same with another variable.
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
         self.environment.push((name, value.to_owned()));
@@ -68,7 +74,15 @@ impl Program {
 pub struct Function {
     child: Child,
     queue: Sender<Invocation>,
+    polls: Arc<Polls>,
     started: Instant,
+}
+
+/// How often a process has asked for its next invocation.
+#[derive(Default)]
+struct Polls {
+    count: Mutex<u64>,
+    changed: Condvar,
 }
 
 struct Invocation {
@@ -80,6 +94,7 @@ struct RuntimeApi {
     next: Mutex<Receiver<Invocation>>,
     running: Mutex<HashMap<u64, SyncSender<Value>>>,
     ids: AtomicU64,
+    polls: Arc<Polls>,
 }
 
 impl Drop for Function {
@@ -100,7 +115,9 @@ impl Function {
             next: Mutex::new(next),
             running: Mutex::default(),
             ids: AtomicU64::new(0),
+            polls: Arc::default(),
         };
+        let polls = Arc::clone(&api.polls);
         http1::serve(listener, None, move |request| api.answer(&request));
         let (first, rest) = program.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = match share {
@@ -124,7 +141,23 @@ impl Function {
             .stdout(log.map_or_else(Stdio::null, Stdio::from));
         let started = Instant::now();
         let child = command.spawn()?;
-        Ok(Self { child, queue, started })
+        Ok(Self {
+            child,
+            queue,
+            polls,
+            started,
+        })
+    }
+
+    /// Waits until the process has asked for an invocation this often: it has done all work of those before.
+    pub fn await_polls(&self, count: u64) {
+        let polls = self.polls.count.lock().expect("no holder panics");
+        let (_polls, waited) = self
+            .polls
+            .changed
+            .wait_timeout_while(polls, Duration::from_mins(1), |polls| *polls < count)
+            .expect("no holder panics");
+        assert!(!waited.timed_out(), "the process asks for no invocation");
     }
 
     /// Sends an event and waits for the answer.
@@ -186,6 +219,8 @@ impl Function {
 impl RuntimeApi {
     fn answer(&self, request: &Request) -> Option<Response> {
         if request.method == "GET" {
+            *self.polls.count.lock().expect("no holder panics") += 1;
+            self.polls.changed.notify_all();
             // Nobody invokes any more once the function is dropped.
             let Invocation { event, answer } = self.next.lock().expect("no holder panics").recv().ok()?;
             let id = self.ids.fetch_add(1, Ordering::Relaxed);

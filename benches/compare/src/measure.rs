@@ -15,10 +15,13 @@ use crate::{
 /// function memory").
 pub const SHARE_OF_128_MB: f64 = 128.0 / 1769.0;
 
-const COLD_STARTS: u64 = 20;
-const SLOW_COLD_STARTS: u64 = 10;
-const WARM_BLOCKS: u64 = 20;
+const COLD_STARTS: usize = 84;
+const SLOW_COLD_STARTS: usize = 12;
+const WARM_BLOCKS: usize = 20;
 const REQUESTS_A_BLOCK: u64 = 50;
+/// Growth is a few hundredths, if any: to see as little, a clock needs many short blocks.
+const GROWTH_BLOCKS: usize = 150;
+const REQUESTS_A_GROWTH_BLOCK: u64 = 20;
 const MANY_CONTACTS: u32 = 1_000_000;
 
 const NAME: &str = "Henrik Larsen";
@@ -59,6 +62,8 @@ impl Sample {
 pub struct Figures {
     /// CPU from exec to the first 201, in ms.
     pub cold_cpu: Sample,
+    /// The same where DynamoDB's host is looked up by its name.
+    pub cold_cpu_by_name: Sample,
     /// CPU of a warm request, in µs.
     pub warm_cpu: Sample,
     /// Wall time from exec to the first 201 with the share of a CPU, in ms; empty where there are no cgroups.
@@ -79,6 +84,16 @@ pub struct Growth {
     pub long_name: Sample,
 }
 
+/// The order of a round: each program follows each other one as often, because what ran before has left the caches to the
+/// next, and a large program leaves less than a small one.
+fn order(round: usize, programs: usize) -> impl Iterator<Item = usize> {
+    (0..programs).map(move |place| {
+        let forwards = (round / programs).is_multiple_of(2);
+        let place = if forwards { place } else { programs - 1 - place };
+        (place + round) % programs
+    })
+}
+
 /// Measures programs side by side: each round starts, or asks, each of them once.
 pub fn compare(executables: &[&Path], authority: &Authority, directory: &Path) -> io::Result<Vec<Figures>> {
     let databases = executables
@@ -94,20 +109,31 @@ pub fn compare(executables: &[&Path], authority: &Authority, directory: &Path) -
     let mut numbers = 0..;
     let mut number = || numbers.next().unwrap_or_default();
 
-    for _ in 0..COLD_STARTS {
-        for (program, figures) in programs.iter().zip(&mut all) {
-            let function = Function::start(program, None, None)?;
+    let mut both_ways = programs.clone();
+    both_ways.extend(
+        programs
+            .iter()
+            .zip(&databases)
+            .map(|(program, database)| program.by_name(database)),
+    );
+    for round in 0..COLD_STARTS {
+        for index in order(round, both_ways.len()) {
+            let function = Function::start(&both_ways[index], None, None)?;
             function.create(NAME, number());
-            figures.cold_cpu.add(milliseconds(function.cpu()?));
+            let cpu = milliseconds(function.cpu()?);
+            match index.checked_sub(programs.len()) {
+                None => all[index].cold_cpu.add(cpu),
+                Some(index) => all[index].cold_cpu_by_name.add(cpu),
+            }
         }
     }
     match CpuShare::new(SHARE_OF_128_MB) {
         Ok(share) => {
-            for _ in 0..SLOW_COLD_STARTS {
-                for (program, figures) in programs.iter().zip(&mut all) {
-                    let function = Function::start(program, Some(&share), None)?;
+            for round in 0..SLOW_COLD_STARTS {
+                for index in order(round, programs.len()) {
+                    let function = Function::start(&programs[index], Some(&share), None)?;
                     function.create(NAME, number());
-                    figures.slow_cold_wall.add(milliseconds(function.age()));
+                    all[index].slow_cold_wall.add(milliseconds(function.age()));
                 }
             }
         }
@@ -122,14 +148,16 @@ pub fn compare(executables: &[&Path], authority: &Authority, directory: &Path) -
         functions.push(function);
     }
     let calls_before: Vec<u64> = databases.iter().map(DynamoDb::calls).collect();
-    for _ in 0..WARM_BLOCKS {
-        for (function, figures) in functions.iter().zip(&mut all) {
-            figures.warm_cpu.add(block(function, NAME, &mut number)?);
+    for round in 0..WARM_BLOCKS {
+        for index in order(round, functions.len()) {
+            all[index]
+                .warm_cpu
+                .add(block(&functions[index], REQUESTS_A_BLOCK, NAME, &mut number)?);
         }
     }
     for (index, figures) in all.iter_mut().enumerate() {
         figures.memory.add(megabytes(functions[index].peak_memory()?));
-        let requests = number_to_float(WARM_BLOCKS * REQUESTS_A_BLOCK);
+        let requests = number_to_float(WARM_BLOCKS as u64 * REQUESTS_A_BLOCK);
         figures
             .calls
             .add(number_to_float(databases[index].calls() - calls_before[index]) / requests);
@@ -158,24 +186,29 @@ pub fn growth(executable: &Path, authority: &Authority) -> io::Result<Growth> {
     let mut numbers = u64::from(u32::MAX)..;
     let mut number = || numbers.next().unwrap_or_default();
     for function in [&usual, &full, &long] {
-        block(function, NAME, &mut number)?;
+        block(function, REQUESTS_A_BLOCK, NAME, &mut number)?;
     }
-    for _ in 0..WARM_BLOCKS {
-        let base = block(&usual, NAME, &mut number)?;
-        growth.stored_contacts.add(block(&full, NAME, &mut number)? / base);
-        growth.long_name.add(block(&long, &long_name, &mut number)? / base);
+    let situations = [(&usual, NAME), (&full, NAME), (&long, long_name.as_str())];
+    for round in 0..GROWTH_BLOCKS {
+        let mut cpu = [0.0; 3];
+        for index in order(round, situations.len()) {
+            let (function, name) = situations[index];
+            cpu[index] = block(function, REQUESTS_A_GROWTH_BLOCK, name, &mut number)?;
+        }
+        growth.stored_contacts.add(cpu[1] / cpu[0]);
+        growth.long_name.add(cpu[2] / cpu[0]);
     }
     Ok(growth)
 }
 
-/// The CPU of a request in µs, from a block of them.
-fn block(function: &Function, name: &str, number: &mut impl FnMut() -> u64) -> io::Result<f64> {
+/// The CPU of a request in µs, from a block of so many.
+fn block(function: &Function, requests: u64, name: &str, number: &mut impl FnMut() -> u64) -> io::Result<f64> {
     let before = function.cpu()?;
-    for _ in 0..REQUESTS_A_BLOCK {
+    for _ in 0..requests {
         function.create(name, number());
     }
     let cpu = function.cpu()?.saturating_sub(before);
-    Ok(cpu.as_secs_f64() * 1e6 / number_to_float(REQUESTS_A_BLOCK))
+    Ok(cpu.as_secs_f64() * 1e6 / number_to_float(requests))
 }
 
 /// How one process bears many invocations at once.

@@ -65,6 +65,12 @@ pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth) -> Stri
         &[Must::OfFloor(2.0), Must::OfTypical(0.15)],
     );
     row(
+        "the same, with a look-up of DynamoDB's host, ms",
+        |figures| &figures.cold_cpu_by_name,
+        1,
+        &[],
+    );
+    row(
         "CPU of a warm request, µs",
         |figures| &figures.warm_cpu,
         0,
@@ -89,13 +95,19 @@ pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth) -> Stri
         &[Must::AtMost(2.0)],
     );
     row("executable on this machine, MB", |figures| &figures.size, 1, &[]);
+    table + &own_rows(arm64_size, growth)
+}
+
+/// The figures that the other programs don't have.
+fn own_rows(arm64_size: Option<f64>, growth: &Growth) -> String {
+    let mut rows = String::new();
     let mut own_row = |what: &str, value: Option<String>, holds: bool, must: &str| {
         let (value, held) = match (value, holds) {
             (None, _) => ("–".to_owned(), "not measured"),
             (Some(value), true) => (value, "yes"),
             (Some(value), false) => (value, "**no**"),
         };
-        let _ = writeln!(table, "| {what} | | | {value} | | | {must} | {held} |");
+        let _ = writeln!(rows, "| {what} | | | {value} | | | {must} | {held} |");
     };
     own_row(
         "executable for arm64, stripped, MB",
@@ -115,7 +127,7 @@ pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth) -> Stri
     ] {
         own_row(what, Some(spread(ratios, 2)), ratios.median() <= 1.05, "≤ 1.05");
     }
-    table
+    rows
 }
 
 /// The median, and the quartiles where there is a spread.
