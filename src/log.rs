@@ -170,16 +170,23 @@ const fn milliseconds(name: &'static str) -> Metric {
     }
 }
 
-const DIRECTIVES: [Directive; 3] = [
-    Directive::new(&["functionName", "outcome"], &[count("requests")]),
-    Directive::new(&["functionName"], &[milliseconds("durationMs")]),
+const REQUESTS: Directive = Directive::new(&["functionName", "outcome"], &[count("requests")]);
+const DIRECTIVES: &[Directive] = &[
+    REQUESTS,
     Directive::new(
         &["functionName"],
-        &[milliseconds("databaseMs"), count("databaseAttempts")],
+        &[
+            milliseconds("durationMs"),
+            milliseconds("databaseMs"),
+            count("databaseAttempts"),
+        ],
     ),
 ];
 /// For a request that was answered without the database: its zeros would make the database look faster than it is.
-const DIRECTIVES_WITHOUT_DATABASE: &[Directive] = DIRECTIVES.split_at(2).0;
+const DIRECTIVES_WITHOUT_DATABASE: &[Directive] = &[
+    REQUESTS,
+    Directive::new(&["functionName"], &[milliseconds("durationMs")]),
+];
 
 impl RequestLog {
     pub fn start(context: Context, api_request_id: Option<String>) -> Self {
@@ -216,7 +223,7 @@ impl RequestLog {
         let fault = self.fault.as_ref();
         let now = Utc::now();
         let cloud_watch_metrics = if self.operation.is_some() {
-            DIRECTIVES.as_slice()
+            DIRECTIVES
         } else {
             DIRECTIVES_WITHOUT_DATABASE
         };

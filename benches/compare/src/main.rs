@@ -65,7 +65,7 @@ fn compare(workspace: &Workspace, authority: &Authority, directory: &Path) -> io
         "benchmark",
         &format!("![CPU time of a cold start and of a warm request]({picture})\n\n{table}"),
     )?;
-    workspace.write("cost", &cost::table(&all))?;
+    workspace.write("cost", &cost::table(&all, workspace.template_memory()?))?;
     Ok(true)
 }
 
@@ -145,6 +145,16 @@ impl Workspace {
             return Err(io::Error::other(format!("{package} doesn't build")));
         }
         Ok(self.target.join(profile).join(package))
+    }
+
+    /// The function's memory in `template.yaml`, in MB.
+    fn template_memory(&self) -> io::Result<u32> {
+        let template = fs::read_to_string(self.root.join("template.yaml"))?;
+        let size = template
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("MemorySize:"));
+        size.and_then(|size| size.trim().parse().ok())
+            .ok_or_else(|| io::Error::other("template.yaml has no MemorySize"))
     }
 
     fn write(&self, marker: &str, text: &str) -> io::Result<()> {

@@ -47,14 +47,22 @@ pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth) -> Stri
             (_, true) => "yes",
             (_, false) => "**no**",
         };
+        let ratio = |other: &Sample, digits: usize| {
+            // The floor calls no database.
+            if other.median() > 0.0 {
+                format!("{:.digits$}", of(other))
+            } else {
+                String::new()
+            }
+        };
         let _ = writeln!(
             table,
-            "| {what} | {} | {} | {} | {:.2} | {:.3} | {} | {held} |",
+            "| {what} | {} | {} | {} | {} | {} | {} | {held} |",
             spread(floor, digits),
             spread(typical, digits),
             spread(ours, digits),
-            of(floor),
-            of(typical),
+            ratio(floor, 2),
+            ratio(typical, 3),
             demands.join(", "),
         );
     };
