@@ -7,6 +7,7 @@ use harness::{
     proxy::Fault,
     service::{Answer, Service},
 };
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::BINARY;
@@ -95,4 +96,16 @@ async fn a_request_that_hangs_does_not_hold_the_others_of_its_process() {
         .expect("in time")
         .expect("no panic");
     assert_eq!(answer.status, 503);
+    // Each counts its own attempts, however they take turns.
+    for line in service.stop().await {
+        let line: Value = serde_json::from_str(&line).unwrap();
+        if line["outcome"] == "created" {
+            assert_eq!(line["databaseAttempts"], 2, "{line}");
+        } else {
+            assert!(
+                line["databaseAttempts"].as_u64().is_some_and(|attempts| attempts > 2),
+                "{line}"
+            );
+        }
+    }
 }
