@@ -84,8 +84,8 @@ pub struct Growth {
     pub long_name: Sample,
 }
 
-/// The order of a round: each program follows each other one as often, because what ran before has left the caches to the
-/// next, and a large program leaves less than a small one.
+/// The order of a round: forwards and backwards by turns, each time from another program on. What ran before has left its
+/// caches to the next, and a large program leaves less than a small one, so none may always follow the same.
 fn order(round: usize, programs: usize) -> impl Iterator<Item = usize> {
     (0..programs).map(move |place| {
         let forwards = (round / programs).is_multiple_of(2);
