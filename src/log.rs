@@ -2,8 +2,8 @@
 //!
 //! Every request leaves one line, whatever the level; that line is a `RequestLine`, which has no room for a name, an
 //! address, a key or a body. All else goes through `tracing`. The libraries beneath would log events, requests and items at
-//! their finer levels, so they are held at warnings whatever level is asked for; `Cargo.toml` leaves what is finer out of the
-//! binary altogether.
+//! their finer levels, so they are held at warnings whatever level is asked for. `Cargo.toml` leaves finer events out of the
+//! binary as well, for speed, those of this crate included, of which there are none.
 //!
 //! The request's line is its metric record too, in CloudWatch's embedded metric format: CloudWatch takes the metrics out of
 //! the log, so they cost the request no call and no time. Only the function and the outcome are dimensions; each of their
