@@ -2,7 +2,7 @@
 //!
 //! | command | does |
 //! | --- | --- |
-//! | (none) | builds the three, runs them side by side, writes the README's tables of performance and cost, and the picture |
+//! | (none) | builds the three, runs them side by side, writes the README's tables of performance and cost, the operators' page's too, and the picture |
 //! | `load` | one process under 1 to 64 invocations at once, and the README's table of it |
 //! | `guard` | instructions and size against `benches/baseline.json`; fails beyond +3% |
 //! | `guard --move` | makes what is measured now the baseline |
@@ -65,7 +65,10 @@ fn compare(workspace: &Workspace, authority: &Authority, directory: &Path) -> io
         "benchmark",
         &format!("![CPU time of a cold start and of a warm request]({picture})\n\n{table}"),
     )?;
-    workspace.write("cost", &cost::table(&all, workspace.template_memory()?))?;
+    let costs = cost::table(&all, &workspace.template()?);
+    workspace.write("cost", &costs)?;
+    // The operators' page shows the same figures.
+    report::write_block(&workspace.root.join("docs/operations.md"), "cost", &costs)?;
     Ok(true)
 }
 
@@ -147,14 +150,10 @@ impl Workspace {
         Ok(self.target.join(profile).join(package))
     }
 
-    /// The function's memory in `template.yaml`, in MB.
-    fn template_memory(&self) -> io::Result<u32> {
+    fn template(&self) -> io::Result<cost::Template> {
         let template = fs::read_to_string(self.root.join("template.yaml"))?;
-        let size = template
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("MemorySize:"));
-        size.and_then(|size| size.trim().parse().ok())
-            .ok_or_else(|| io::Error::other("template.yaml has no MemorySize"))
+        cost::Template::parse(&template)
+            .ok_or_else(|| io::Error::other("template.yaml has no memory size or no access log"))
     }
 
     fn write(&self, marker: &str, text: &str) -> io::Result<()> {
