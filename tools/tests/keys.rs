@@ -458,7 +458,7 @@ async fn a_write_whose_response_was_lost_is_reported_as_what_it_was() {
     let proxy = deployment.proxy().await;
     let through_proxy = ["--endpoint-url", &proxy.url, "--json"];
     let new_workspace = string(&deployment.json(&["tenant", "new"]).await["tenantId"]);
-    for (fault, at) in [(Fault::ResetAfter, "reset"), (Fault::HangAfter, "no response")] {
+    for (fault, at) in [(Fault::ResetAfter, "reset"), (Fault::Cut, "cut")] {
         let first = move |operation: &'static str| {
             let broken = AtomicBool::new(false);
             move |_, call: &Call| {
