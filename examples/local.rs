@@ -133,7 +133,7 @@ async fn serve(options: Options) -> Result<(), String> {
     let runtime_api = RuntimeApi::start().await.map_err(|error| error.to_string())?;
     let environment = [runtime_api.environment(), tables.environment(&engine)].concat();
     let program = env::current_exe().map_err(|error| error.to_string())?;
-    let mut function = Function::start(&program, &environment, |line| {
+    let function = Function::start(&program, &environment, |line| {
         // The function's own line of a request that failed on our side; the rest is said here in fewer words.
         if line.contains(r#""level":"ERROR""#) {
             eprintln!("{line}");
@@ -141,6 +141,7 @@ async fn serve(options: Options) -> Result<(), String> {
     })
     .map_err(|error| format!("the function can't start: {error}"))?;
 
+    let mut function_end = function.end();
     announce(address, &engine);
     let router = Router::new()
         .fallback(answer)
@@ -150,7 +151,7 @@ async fn serve(options: Options) -> Result<(), String> {
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     tokio::select! {
         served = async { axum::serve(listener, router).await } => served.map_err(|error| error.to_string()),
-        status = function.ended() => Err(format!("the function ended: {}", status.map_err(|error| error.to_string())?)),
+        status = function_end.status() => Err(format!("the function ended: {status}")),
         _ = tokio::signal::ctrl_c() => Ok(()),
         _ = terminated.recv() => Ok(()),
     }

@@ -4,6 +4,8 @@
 //! beyond ASCII. The crates that parse addresses take one or the other and would need all of this on top, so the rule is
 //! written down once, here; what a domain may be beyond its letters is left to UTS 46, as the `idna` crate has it.
 
+use std::borrow::Cow;
+
 use icu_normalizer::ComposingNormalizerBorrowed;
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
@@ -39,7 +41,7 @@ impl Email {
     ///
     /// What of section 1's rule the text breaks.
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
-        let address = ComposingNormalizerBorrowed::new_nfc().normalize(text.trim());
+        let address = nfc(text.trim());
         let (local, domain) = address.rsplit_once('@').ok_or(InvalidEmail::Incomplete)?;
         if local.is_empty() {
             return Err(InvalidEmail::Incomplete);
@@ -51,8 +53,13 @@ impl Email {
             return Err(InvalidEmail::Local);
         }
         let ascii_domain = ascii_host_name(domain).ok_or(InvalidEmail::Domain)?;
+        let stored = format!("{local}@{}", lower_case_domain(domain));
+        // A capital can be shorter than its small letter: `Ⱥ` has two bytes, `ⱥ` three.
+        if stored.len() > MAX_BYTES {
+            return Err(InvalidEmail::TooLong);
+        }
         Ok(Self {
-            address: format!("{local}@{}", lower_case(domain)),
+            address: stored,
             at: local.len(),
             ascii_domain,
         })
@@ -67,7 +74,8 @@ impl Email {
     /// What identifies the contact within its workspace: the local part in lower case, `@`, the domain in its ASCII form.
     #[must_use]
     pub fn key(&self) -> String {
-        format!("{}@{}", lower_case(&self.address[..self.at]), self.ascii_domain)
+        let local = self.address[..self.at].to_lowercase();
+        format!("{}@{}", nfc(&local), self.ascii_domain)
     }
 
     /// The domain in its ASCII form, which is in lower case.
@@ -77,14 +85,17 @@ impl Email {
     }
 }
 
-/// Unicode lower case, in NFC again: lower-casing can leave a pair that composes (`J̌` has no composed capital, `ǰ` is one).
-fn lower_case(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_ascii_lowercase();
-    }
-    ComposingNormalizerBorrowed::new_nfc()
-        .normalize(&text.to_lowercase())
-        .into_owned()
+/// Lower case, each character by itself: `str::to_lowercase` makes a `ς` of the `Σ` that ends a word, UTS 46 doesn't, and
+/// the two are different domains.
+fn lower_case_domain(domain: &str) -> String {
+    let lower: String = domain.chars().flat_map(char::to_lowercase).collect();
+    nfc(&lower).into_owned()
+}
+
+/// NFC; after lower-casing it may be needed again, because that can leave a pair that composes (`J̌` has no composed
+/// capital, `ǰ` is one).
+fn nfc(text: &str) -> Cow<'_, str> {
+    ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }
 
 /// RFC 5322's `atext` (section 3.2.3), and beyond ASCII what RFC 6531 adds, less white space and controls.
@@ -147,6 +158,11 @@ mod tests {
                 "ΣΟΦΟΣ@παράδειγμα.δοκιμή",
                 "ΣΟΦΟΣ@παράδειγμα.δοκιμή",
                 "σοφος@xn--hxajbheg2az3al.xn--jxalpdlp",
+            ),
+            (
+                "info@ΚΑΦΕΣ-ΑΘΗΝΑ.gr",
+                "info@καφεσ-αθηνα.gr",
+                "info@xn----ylbbarogl7a7c5a.gr",
             ),
             ("用户@例え.jp", "用户@例え.jp", "用户@xn--r8jz45g.jp"),
             ("пётр@пример.рф", "пётр@пример.рф", "пётр@xn--e1afmkfd.xn--p1ai"),
@@ -227,5 +243,12 @@ mod tests {
             Err(InvalidEmail::TooLong)
         );
         assert!(Email::parse(&format!("{}@acme.de", "e\u{301}".repeat(32))).is_ok());
+        // As sent and as stored: `Ⱥ` has two bytes and is stored as `ⱥ`, which has three.
+        let sent = |last: usize| format!("x@{}.{}.de", "Ⱥ".repeat(40), "Ⱥ".repeat(last));
+        assert_eq!(
+            Email::parse(&sent(42)).map(|email| email.as_str().len()),
+            Ok(2 + 120 + 1 + 126 + 3)
+        );
+        assert_eq!(Email::parse(&sent(43)), Err(InvalidEmail::TooLong));
     }
 }

@@ -1,7 +1,8 @@
 //! A contact's name: normalised, checked, and split into first and last name (contract, sections 1 and 4).
 //!
-//! Nothing is dropped or re-cased. A name that a rule here would mangle is worse than one that is split in the wrong
-//! place, so the splitting only ever chooses where the one space between first and last name is.
+//! Nothing is dropped or re-cased: a mangled name is worse than one that is split in the wrong place. First name, space
+//! and last name are the stored name, and that name, sent again, is stored as it is: the caller's retry with what a
+//! response showed finds the same contact.
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 use icu_properties::{
@@ -11,14 +12,60 @@ use icu_properties::{
 
 const MAX_CHARS: usize = 200;
 
-/// What follows a family name and belongs to it; compared without full stops.
+/// What follows a family name and belongs to it, in any case; compared without full stops.
 const SUFFIXES: [&str; 8] = ["jr", "sr", "ii", "iii", "iv", "phd", "md", "esq"];
 
+/// What else follows a comma without being a first name: degrees, honours and legal forms, written so or in capitals;
+/// compared without full stops.
+const POST_NOMINALS: [&str; 50] = [
+    "MBA", "CPA", "PMP", "RN", "JD", "DDS", "DMD", "DVM", "DO", "PE", "CFA", "LLB", "LLM", "BA", "BSc", "MA", "MSc",
+    "MEng", "MPH", "DPhil", "OBE", "MBE", "CBE", "KBE", "FRS", "QC", "KC", "Inc", "LLC", "LLP", "Ltd", "Pty", "Corp",
+    "Co", "plc", "GmbH", "AG", "KG", "SA", "SAS", "SARL", "BV", "NV", "AB", "AS", "ApS", "Oy", "SpA", "Srl", "&",
+];
+
 /// What precedes a family name and belongs to it.
-const PARTICLES: [&str; 40] = [
-    "van", "vande", "vanden", "vander", "von", "vom", "der", "den", "de", "del", "della", "dello", "degli", "di", "da",
-    "do", "dos", "das", "du", "des", "la", "las", "le", "lo", "los", "el", "al", "bin", "bint", "ibn", "ben", "zu",
-    "zum", "zur", "ter", "ten", "te", "'t", "af", "av",
+const PARTICLES: [&str; 41] = [
+    "van",
+    "vande",
+    "vanden",
+    "vander",
+    "von",
+    "vom",
+    "der",
+    "den",
+    "de",
+    "del",
+    "della",
+    "dello",
+    "degli",
+    "di",
+    "da",
+    "do",
+    "dos",
+    "das",
+    "du",
+    "des",
+    "la",
+    "las",
+    "le",
+    "lo",
+    "los",
+    "el",
+    "al",
+    "bin",
+    "bint",
+    "ibn",
+    "ben",
+    "zu",
+    "zum",
+    "zur",
+    "ter",
+    "ten",
+    "te",
+    "'t",
+    "\u{2019}t",
+    "af",
+    "av",
 ];
 
 /// What joins two family names.
@@ -68,13 +115,16 @@ impl Name {
         if full.chars().any(is_bidi_control) {
             return Err(InvalidName::Bidi);
         }
-        if !full.chars().any(is_visible) {
+        if !has_text(&full) {
             return Err(InvalidName::Empty);
         }
-        if full.chars().count() > MAX_CHARS {
+        let sent = full.chars().count();
+        let name = Self::split(full);
+        // Longer when stored: a comma before a post-nominal gets the space that it lacks.
+        if sent.max(name.full.chars().count()) > MAX_CHARS {
             return Err(InvalidName::TooLong);
         }
-        Ok(Self::split(full))
+        Ok(name)
     }
 
     /// The name as it is stored and compared.
@@ -95,30 +145,49 @@ impl Name {
         self.full.get(self.first_len + 1..)
     }
 
-    /// Section 4's three rules, in their order.
+    /// Section 4's rules, in their order.
     fn split(full: String) -> Self {
-        if let Some((last, first)) = last_comma_first(&full) {
-            return Self {
-                full: format!("{first} {last}"),
-                first_len: first.len(),
-            };
+        let (rest, tail) = set_tail_aside(&full);
+        let (mut full, first_len) = match last_comma_first(rest) {
+            Some((last, first)) => (format!("{first} {last}"), Some(first.len())),
+            None => (rest.to_owned(), first_name_len(rest)),
+        };
+        for post_nominals in tail {
+            full.push_str(", ");
+            full.push_str(post_nominals);
         }
-        let words: Vec<&str> = full.split(' ').collect();
-        if words.len() == 1 {
-            let first_len = full.len();
-            return Self { full, first_len };
-        }
-        let first_len = words[..last_name_start(&words)].join(" ").len();
+        // One word has no last name, so what follows the comma belongs to the first.
+        let first_len = first_len.unwrap_or(full.len());
         Self { full, first_len }
     }
 }
 
-/// `Last, First`: exactly one comma, text on both sides of it, and more than suffixes after it.
-fn last_comma_first(full: &str) -> Option<(&str, &str)> {
-    let (last, first) = full.split_once(',')?;
-    let (last, first) = (last.trim_end(), first.trim_start());
-    let names = !first.contains(',') && !last.is_empty() && !first.is_empty();
-    (names && !first.split(' ').all(is_suffix)).then_some((last, first))
+/// The name without what follows its last commas and consists of post-nominals alone, and each of those parts, in order.
+fn set_tail_aside(full: &str) -> (&str, Vec<&str>) {
+    let mut rest = full;
+    let mut tail = Vec::new();
+    while let Some((before, after)) = rest.rsplit_once(',') {
+        let after = after.trim_start();
+        if !has_text(before) || !after.split(' ').all(is_post_nominal) {
+            break;
+        }
+        tail.insert(0, after);
+        rest = before.trim_end();
+    }
+    (rest, tail)
+}
+
+/// `Last, First`: exactly one comma with text on both sides of it.
+fn last_comma_first(rest: &str) -> Option<(&str, &str)> {
+    let (last, first) = rest.split_once(',')?;
+    let are_names = !first.contains(',') && has_text(last) && has_text(first);
+    are_names.then_some((last.trim_end(), first.trim_start()))
+}
+
+/// The length of the first name in bytes; none if there is no last name.
+fn first_name_len(rest: &str) -> Option<usize> {
+    let words: Vec<&str> = rest.split(' ').collect();
+    (words.len() > 1).then(|| words[..last_name_start(&words)].join(" ").len())
 }
 
 /// The index of the last name's first word, of two words or more: at least one is left for the first name.
@@ -142,12 +211,29 @@ fn last_name_start(words: &[&str]) -> usize {
 }
 
 fn is_suffix(word: &str) -> bool {
-    let letters: String = word.chars().filter(|&c| c != '.').collect();
-    is_one_of(&SUFFIXES, &letters)
+    let letters = without_full_stops(word);
+    // `Md` is a given name, short for Mohammed.
+    letters != "Md" && is_one_of(&SUFFIXES, &letters)
+}
+
+fn is_post_nominal(word: &str) -> bool {
+    let letters = without_full_stops(word);
+    is_suffix(word)
+        || POST_NOMINALS
+            .iter()
+            .any(|&entry| entry == letters || entry.to_ascii_uppercase() == letters)
+}
+
+fn without_full_stops(word: &str) -> String {
+    word.chars().filter(|&c| c != '.').collect()
 }
 
 fn is_one_of(list: &[&str], word: &str) -> bool {
     list.iter().any(|entry| entry.eq_ignore_ascii_case(word))
+}
+
+fn has_text(part: &str) -> bool {
+    part.chars().any(is_visible)
 }
 
 fn is_bidi_control(c: char) -> bool {
@@ -195,6 +281,11 @@ mod tests {
             ("José Ortega y Gasset", "José", "Ortega y Gasset"),
             ("Robert Downey Jr.", "Robert", "Downey Jr."),
             ("Robert Downey, Jr.", "Robert", "Downey, Jr."),
+            ("Ann Lee, MD PhD", "Ann", "Lee, MD PhD"),
+            ("Ann Smith, MBA", "Ann", "Smith, MBA"),
+            ("Doe, John, Jr.", "John", "Doe, Jr."),
+            ("Rahman, Md", "Md", "Rahman"),
+            ("Acme, Inc.", "Acme, Inc.", ""),
             ("de Souza", "de", "Souza"),
             ("Madonna", "Madonna", ""),
             ("山田太郎", "山田太郎", ""),
@@ -207,6 +298,7 @@ mod tests {
             ("Sørina Bjørnson", "Sørina", "Bjørnson"),                   // Norwegian
             ("Jeroen van den Berg", "Jeroen", "van den Berg"),           // Dutch
             ("Gerard 't Hooft", "Gerard", "'t Hooft"),                   // Dutch
+            ("Gerard ’t Hooft", "Gerard", "’t Hooft"),                   // Dutch
             ("Wiebe te Velde", "Wiebe", "te Velde"),                     // Dutch
             ("Jan Vander Elst", "Jan", "Vander Elst"),                   // Flemish
             ("Otto von und zu Habsburg", "Otto von und", "zu Habsburg"), // German
@@ -256,6 +348,8 @@ mod tests {
             ("John Smith ii", "John", "Smith ii"),
             ("John Smith III", "John", "Smith III"),
             ("John Smith IV", "John", "Smith IV"),
+            ("John Smith mD", "John", "Smith mD"),
+            ("John Smith Md", "John Smith", "Md"),
             ("John Smith Esq.", "John", "Smith Esq."),
             ("John van der Berg Jr", "John", "van der Berg Jr"),
             ("Martin Luther King Jr. PhD", "Martin Luther", "King Jr. PhD"),
@@ -265,6 +359,56 @@ mod tests {
             ("Smith JR", "Smith", "JR"),
             ("Jr. III", "Jr.", "III"),
         ]);
+    }
+
+    #[test]
+    fn post_nominals_after_a_comma_stay_behind_the_name() {
+        for post_nominal in POST_NOMINALS {
+            for written in [
+                post_nominal.to_owned(),
+                post_nominal.to_uppercase(),
+                format!("{post_nominal}."),
+            ] {
+                let (sent, last) = (format!("Ann Lee, {written}"), format!("Lee, {written}"));
+                assert_split(&[(&sent, "Ann", &last)]);
+            }
+        }
+        assert_split(&[
+            ("Ann Smith, M.B.A.", "Ann", "Smith, M.B.A."),
+            ("Ann Smith,MBA,PhD", "Ann", "Smith, MBA, PhD"),
+            ("Ann Smith , MBA , Ph.D.", "Ann", "Smith, MBA, Ph.D."),
+            ("Smith, Ann, MBA, CPA", "Ann", "Smith, MBA, CPA"),
+            ("Muster & Söhne, GmbH & Co. KG", "Muster &", "Söhne, GmbH & Co. KG"),
+            ("Robert Downey Jr., PhD", "Robert", "Downey Jr., PhD"),
+            ("van der Berg, Jan, III", "Jan", "van der Berg, III"),
+            ("Madonna, OBE", "Madonna, OBE", ""),
+            ("Jr., III", "Jr., III", ""),
+            // In another case they are names: only the suffixes may have any.
+            ("Ma, Yo-Yo", "Yo-Yo", "Ma"),
+            ("Kim, Do", "Do", "Kim"),
+            ("Wong, Co", "Wong, Co", ""),
+            ("Smith, Mba", "Mba", "Smith"),
+            ("Ann Lee, jr", "Ann", "Lee, jr"),
+            ("Ann Lee, md", "Ann", "Lee, md"),
+            ("Rahman, Md.", "Md.", "Rahman"),
+            ("Ann Lee, MD, Md", "Ann Lee, MD,", "Md"),
+            // Not alone, or with nothing before the comma.
+            ("Smith, Ann MBA", "Ann MBA", "Smith"),
+            (", MBA", ",", "MBA"),
+            ("\u{200b}, MBA", "\u{200b},", "MBA"),
+            ("Ann Lee, MBA,", "Ann Lee,", "MBA,"),
+            ("Lee,, MBA", "Lee,, MBA", ""),
+        ]);
+    }
+
+    #[test]
+    fn what_can_not_be_seen_is_no_text_beside_a_comma() {
+        assert_split(&[
+            ("Larsen,\u{200b}", "Larsen,\u{200b}", ""),
+            ("\u{200b},Henrik", "\u{200b},Henrik", ""),
+            ("\u{200b}\u{200e}, Henrik", "\u{200b}\u{200e},", "Henrik"),
+        ]);
+        assert_eq!(Name::parse("\u{200b},\u{200e}").unwrap().as_str(), "\u{200b},\u{200e}");
     }
 
     #[test]
@@ -336,5 +480,11 @@ mod tests {
         assert!(Name::parse(&"e\u{301}".repeat(200)).is_ok());
         assert!(Name::parse(&format!("  {}  ", "😀".repeat(200))).is_ok());
         assert_eq!(Name::parse(&"a".repeat(201)), Err(InvalidName::TooLong));
+        // As sent and as stored: a space is added here, and one is taken away there.
+        let stored = |name: String| Name::parse(&name).map(|name| name.as_str().chars().count());
+        assert_eq!(stored(format!("{},MBA", "a".repeat(195))), Ok(200));
+        assert_eq!(stored(format!("{},MBA", "a".repeat(196))), Err(InvalidName::TooLong));
+        assert_eq!(stored(format!("{} , MBA", "a".repeat(194))), Ok(199));
+        assert_eq!(stored(format!("{} , MBA", "a".repeat(195))), Err(InvalidName::TooLong));
     }
 }
