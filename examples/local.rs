@@ -92,7 +92,7 @@ async fn serve(options: Options) -> Result<(), String> {
     let runtime_api = RuntimeApi::start().await.map_err(|error| error.to_string())?;
     let environment = [runtime_api.environment(), tables.environment(&engine)].concat();
     let program = env::current_exe().map_err(|error| error.to_string())?;
-    let mut function = Function::start(&program, &environment, |line| {
+    let function = Function::start(&program, &environment, |line| {
         // Only the log lines of failures. Of each request, this program prints its own, shorter line.
         if line.contains(r#""level":"ERROR""#) {
             eprintln!("{line}");
@@ -100,6 +100,7 @@ async fn serve(options: Options) -> Result<(), String> {
     })
     .map_err(|error| format!("can't start the function: {error}"))?;
 
+    let mut function_end = function.end();
     announce(address, &engine);
     let router = Router::new()
         .fallback(respond)
@@ -109,7 +110,7 @@ async fn serve(options: Options) -> Result<(), String> {
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     tokio::select! {
         served = async { axum::serve(listener, router).await } => served.map_err(|error| error.to_string()),
-        status = function.ended() => Err(format!("the function ended: {}", status.map_err(|error| error.to_string())?)),
+        status = function_end.status() => Err(format!("the function ended: {status}")),
         _ = tokio::signal::ctrl_c() => Ok(()),
         _ = terminated.recv() => Ok(()),
     }

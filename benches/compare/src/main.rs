@@ -67,11 +67,7 @@ fn compare(workspace: &Workspace, authority: &Authority, directory: &Path) -> io
         &format!("![CPU time of a cold start and of a warm request]({picture})\n\n{table}"),
     )?;
     workspace.write("README.md", "figures", &report::headline(&all))?;
-    workspace.write(
-        "docs/operations.md",
-        "cost",
-        &cost::table(&all, workspace.template_memory()?),
-    )?;
+    workspace.write("docs/operations.md", "cost", &cost::table(&all, &workspace.template()?))?;
     Ok(true)
 }
 
@@ -153,14 +149,10 @@ impl Workspace {
         Ok(self.target.join(profile).join(package))
     }
 
-    /// The function's memory in `template.yaml`, in MB.
-    fn template_memory(&self) -> io::Result<u32> {
+    fn template(&self) -> io::Result<cost::Template> {
         let template = fs::read_to_string(self.root.join("template.yaml"))?;
-        let size = template
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("MemorySize:"));
-        size.and_then(|size| size.trim().parse().ok())
-            .ok_or_else(|| io::Error::other("template.yaml has no MemorySize"))
+        cost::Template::parse(&template)
+            .ok_or_else(|| io::Error::other("template.yaml has no memory size or no access log"))
     }
 
     fn write(&self, page: &str, marker: &str, text: &str) -> io::Result<()> {
