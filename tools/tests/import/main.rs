@@ -1,7 +1,9 @@
-//! The import: against a stub where the service's answers matter, and against the local run behind faults.
+//! The import: against a stub where the service's responses matter, and against the local run behind faults.
+
+mod corpus;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     env,
     fmt::Write as _,
     fs,
@@ -16,13 +18,14 @@ use std::{
     time::Duration,
 };
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
     extract::Request,
     http::{Response, StatusCode},
 };
-use harness::engine::Engine;
+use harness::engine::{Engine, Tables};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -36,6 +39,13 @@ const WORKSPACE: &str = "0198c1a5-6f00-7000-8000-000000000001";
 const CONTACT: &str = r#"{"resolutionStatus":"unresolved"}"#;
 /// As many as the import has under way.
 const CONCURRENCY: usize = 32;
+
+/// Random numbers, the same ones again with the seed that is printed.
+fn random() -> fastrand::Rng {
+    let seed = env::var("IMPORT_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    println!("IMPORT_SEED={seed}");
+    fastrand::Rng::with_seed(seed)
+}
 
 /// The import with the key in its environment, ready for more arguments.
 fn import(file: &Path) -> Command {
@@ -480,6 +490,34 @@ impl LocalRun {
             engine,
             _process: process,
         }
+    }
+
+    /// The names of its tables.
+    fn tables(&self) -> Tables {
+        let [contacts, api_keys, workspaces] = ["ContactsTable", "ApiKeysTable", "WorkspacesTable"].map(str::to_owned);
+        Tables {
+            contacts,
+            api_keys,
+            workspaces,
+        }
+    }
+
+    /// First and last names of a workspace's contacts, by `emailKey`.
+    async fn stored_in(&self, workspace: &str) -> BTreeMap<String, (String, Option<String>)> {
+        let query = self.engine.client().query().table_name("ContactsTable");
+        let query = query
+            .key_condition_expression("workspaceId = :id")
+            .expression_attribute_values(":id", AttributeValue::S(workspace.to_owned()));
+        let page = query.send().await.unwrap();
+        assert_eq!(page.last_evaluated_key, None);
+        let text = |item: &HashMap<String, AttributeValue>, name: &str| {
+            item.get(name).map(|value| value.as_s().unwrap().clone())
+        };
+        let contacts = page.items().iter().map(|item| {
+            let names = (text(item, "firstName").unwrap(), text(item, "lastName"));
+            (text(item, "emailKey").unwrap(), names)
+        });
+        contacts.collect()
     }
 
     /// The names in the contacts table, by `emailKey`.

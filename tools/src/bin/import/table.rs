@@ -107,8 +107,11 @@ impl Table {
                 .map(|(separator, _)| candidate(&head, separator, options))
                 .into(),
         };
-        // The one that makes columns of a contact, else the one that makes most columns: its complaint is the best.
-        candidates.sort_by_key(|candidate| (candidate.columns.is_ok(), candidate.header.fields().len()));
+        // The one that makes columns of a contact, else the one with the best complaint.
+        candidates.sort_by_key(|candidate| {
+            let is_contact = matches!(candidate.columns, Err(NoHeader::Contact(_)));
+            (candidate.columns.is_ok(), is_contact, candidate.header.fields().len())
+        });
         let Some(candidate) = candidates.pop() else {
             return Err(format!("{} is empty.", input.shown()));
         };
@@ -391,7 +394,12 @@ fn candidate(head: &[u8], separator: u8, options: &ColumnOptions) -> Candidate {
 
 fn complaint(reason: &NoHeader, header: &Record) -> String {
     let titles: Vec<String> = header.fields().iter().map(|title| columns::shown(title)).collect();
-    let there_are = format!("the columns are {}", columns::listed(&titles));
+    // What has an address in it is no title, and nobody's business.
+    let there_are = if titles.iter().any(|title| title.contains('@')) {
+        format!("line {} doesn't look like a header", header.line)
+    } else {
+        format!("the columns are {}", columns::listed(&titles))
+    };
     match reason {
         NoHeader::Contact(line) => format!(
             "line {line} has a contact and there is no header above it: add a line with the columns' titles, such as name and email."
