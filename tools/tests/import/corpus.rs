@@ -115,7 +115,7 @@ async fn run(case: &Case, corpus: &Path, local: &LocalRun) {
     let workspace = Uuid::new_v4().to_string();
     fixture::put_workspace(
         &local.engine.client(),
-        &local.tables(),
+        &LocalRun::tables(),
         &workspace,
         fixture::DEMO_TENANT,
     )

@@ -1,6 +1,7 @@
 //! The import: against a stub where the service's responses matter, and against the local run behind faults.
 
 mod corpus;
+mod robustness;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -493,7 +494,7 @@ impl LocalRun {
     }
 
     /// The names of its tables.
-    fn tables(&self) -> Tables {
+    fn tables() -> Tables {
         let [contacts, api_keys, workspaces] = ["ContactsTable", "ApiKeysTable", "WorkspacesTable"].map(str::to_owned);
         Tables {
             contacts,
@@ -596,12 +597,21 @@ impl axum::serve::Listener for Resetting {
 
 /// A layer in front of a service that lets one request in eight meet a fault; its URL, and how often each fault came.
 async fn faulty(service: String) -> (String, Arc<Mutex<BTreeMap<Fault, usize>>>, Arc<AtomicUsize>) {
+    faulty_with(service, || {}).await
+}
+
+/// The same, and hears of each request.
+async fn faulty_with(
+    service: String,
+    heard: impl Fn() + Clone + Send + Sync + 'static,
+) -> (String, Arc<Mutex<BTreeMap<Fault, usize>>>, Arc<AtomicUsize>) {
     let met = Arc::new(Mutex::new(BTreeMap::new()));
     let resets = Arc::new(AtomicUsize::new(0));
     let requests = Arc::new(AtomicUsize::new(0));
     let client = reqwest_client();
     let faults = Arc::clone(&met);
     let router = Router::new().fallback(move |request: Request| {
+        heard();
         let number = requests.fetch_add(1, Ordering::SeqCst);
         let fault = (number % 8 == 3).then(|| FAULTS[number / 8 % FAULTS.len()]);
         if let Some(fault) = fault {
