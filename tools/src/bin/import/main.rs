@@ -120,7 +120,8 @@ async fn import(
     ));
     let sender = Sender::new(url, workspace.to_string(), options.give_up_after, key)?;
     let mut report = Report::new(table, options, rows);
-    let (turns, duplicates, read) = (Turns::default(), RefCell::new(Duplicates::default()), Cell::new(0));
+    let (turns, duplicates) = (Turns::default(), RefCell::new(Duplicates::default()));
+    let (read, decided) = (Cell::new(0), Cell::new(0));
     let outcomes = stream::iter(table.rows().map_while(Result::ok)).map(|(row, contact)| {
         read.set(read.get() + 1);
         let place = contact.map(|contact| {
@@ -135,12 +136,13 @@ async fn import(
                 earlier,
             }
         });
-        let (sender, turns) = (&sender, &turns);
+        let (sender, turns, decided) = (&sender, &turns, &decided);
         async move {
             let outcome = match place {
                 Ok(place) => send_in_turn(sender, turns, place).await,
                 Err(reason) => Outcome::Rejected(reason),
             };
+            decided.set(decided.get() + 1);
             (row, outcome)
         }
     });
@@ -157,7 +159,7 @@ async fn import(
                     }
                     None => break,
                 },
-                _ = tick.tick() => report.tick(sender.trouble().as_deref()),
+                _ = tick.tick() => report.tick(decided.get(), sender.trouble().as_deref()),
             }
         }
     };

@@ -151,26 +151,21 @@ impl<'a> Report<'a> {
         written
     }
 
-    /// Shows how far the import is, and what is in its way.
-    pub fn tick(&mut self, trouble: Option<&str>) {
-        let done = self.counts.all();
-        let elapsed = self.began.elapsed();
+    /// Shows how many rows are decided, written down or not yet, and what is in the way of the others.
+    pub fn tick(&mut self, done: u64, trouble: Option<&str>) {
         #[expect(clippy::cast_precision_loss)]
-        let rate = done as f64 / elapsed.as_secs_f64().max(0.001);
+        let rate = done as f64 / self.began.elapsed().as_secs_f64().max(0.001);
         #[expect(clippy::cast_precision_loss)]
-        let left = (self.rows.saturating_sub(done)) as f64 / rate;
+        let left = self.rows.saturating_sub(done) as f64 / rate;
         let left = match Duration::try_from_secs_f64(left) {
             Ok(left) if done > 0 => format!("{} left", time(left)),
             _ => "time left not known yet".to_owned(),
         };
         let line = format!(
-            "{} of {}, {rate:.0} a second, {left}: {} created, {} existing, {} conflicts, {} rejected{}",
+            "{} of {}, {rate:.0} a second, {left}; {} didn't get in so far{}",
             HumanCount(done),
             count(self.rows, "row"),
-            HumanCount(self.counts.created),
-            HumanCount(self.counts.existing),
-            HumanCount(self.counts.conflicts),
-            HumanCount(self.counts.rejected),
+            HumanCount(self.counts.conflicts + self.counts.rejected + self.counts.not_sent),
             trouble.map(|trouble| format!("; {trouble}")).unwrap_or_default(),
         );
         let is_time = self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY);

@@ -30,6 +30,8 @@ const CONCURRENCY_AT_FIRST: usize = 4;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(35);
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(20);
+/// A throttled row comes back soon: the rate that the API lets through is to be used up, whatever it is.
+const MAX_THROTTLED_BACKOFF: Duration = Duration::from_secs(2);
 /// No longer, whatever the service asks for.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 /// How often a row is sent to a service that never responded to anybody: the URL may be wrong.
@@ -64,6 +66,7 @@ enum Verdict {
     Again {
         trouble: String,
         retry_after: Option<Duration>,
+        max_backoff: Duration,
     },
     /// The service failed.
     Failed(String),
@@ -182,7 +185,7 @@ impl Sender {
                     return Outcome::NotSent("sent, but its response was not waited for: import the row again".to_owned());
                 }
             };
-            let (trouble, retry_after) = match verdict {
+            let (trouble, retry_after, max_backoff) = match verdict {
                 Verdict::Done(outcome) => {
                     self.row_was_taken();
                     return outcome;
@@ -197,14 +200,18 @@ impl Sender {
                     if failures == ATTEMPTS_FAILED {
                         return Outcome::Rejected(format!("the service failed (500) {failures} times"));
                     }
-                    ("the service fails (500)".to_owned(), None)
+                    ("the service fails (500)".to_owned(), None, MAX_BACKOFF)
                 }
-                Verdict::Again { trouble, retry_after } => (trouble, retry_after),
+                Verdict::Again {
+                    trouble,
+                    retry_after,
+                    max_backoff,
+                } => (trouble, retry_after, max_backoff),
             };
             self.give_up_in_time(attempts, &trouble);
             self.trouble.replace(Some(trouble));
             let left = self.give_up_after.saturating_sub(self.last_good.get().elapsed());
-            let pause = backoff(attempts).max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER));
+            let pause = backoff(attempts, max_backoff).max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER));
             tokio::select! {
                 () = sleep(pause.min(left)) => {}
                 _ = ending.wait_for(|ending| ending.reason.is_some()) => {}
@@ -251,6 +258,7 @@ impl Sender {
         let again = |error: reqwest::Error| Verdict::Again {
             trouble: causes(&error.without_url()),
             retry_after: None,
+            max_backoff: MAX_BACKOFF,
         };
         match request.send().await {
             Ok(response) => verdict(response).await.map_or_else(again, |verdict| {
@@ -295,13 +303,15 @@ async fn verdict(mut response: Response) -> reqwest::Result<Verdict> {
         }
         StatusCode::CONFLICT => Verdict::Done(Outcome::Conflict(format!("the service says: {}", reason()))),
         StatusCode::INTERNAL_SERVER_ERROR => Verdict::Failed(reason()),
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Verdict::Again {
+        StatusCode::TOO_MANY_REQUESTS => Verdict::Again {
             trouble: format!("the service answers {status}"),
             retry_after,
+            max_backoff: MAX_THROTTLED_BACKOFF,
         },
-        status if status.is_server_error() => Verdict::Again {
+        status if status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() => Verdict::Again {
             trouble: format!("the service answers {status}"),
             retry_after,
+            max_backoff: MAX_BACKOFF,
         },
         // 401, 403, 404 and whatever else says that the key, the workspace or the URL is not the right one.
         _ => Verdict::Stop(format!("the service answered {}: {}", status.as_u16(), reason())),
@@ -309,10 +319,8 @@ async fn verdict(mut response: Response) -> reqwest::Result<Verdict> {
 }
 
 /// Half of it for certain and half by chance, so that rows that failed together don't come back together.
-fn backoff(attempts: u32) -> Duration {
-    let longest = FIRST_BACKOFF
-        .saturating_mul(1 << (attempts - 1).min(10))
-        .min(MAX_BACKOFF);
+fn backoff(attempts: u32, longest: Duration) -> Duration {
+    let longest = FIRST_BACKOFF.saturating_mul(1 << (attempts - 1).min(10)).min(longest);
     longest.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
