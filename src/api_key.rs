@@ -6,10 +6,11 @@
 use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::store::{Item, MalformedItem, optional_string, required_uuid};
+use crate::item::{Item, MalformedItem, required_uuid, string, uuid};
 
 const PREFIXES: [&[u8]; 2] = [b"sf_live_v1_", b"sf_test_v1_"];
 const SECRET_LENGTH: std::ops::RangeInclusive<usize> = 24..=128;
@@ -62,6 +63,22 @@ pub struct Grant {
     pub workspace_id: Option<Uuid>,
     /// Whether it has the scope `contacts:write`.
     pub writes_contacts: bool,
+    /// The id by which people speak of the key, if it has one.
+    pub key_id: Option<KeyId>,
+}
+
+/// `key_` and 16 characters of `a-z2-7`: an id that opens nothing, so it may stand in a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyId(String);
+
+impl KeyId {
+    /// Reads an id; `None` if it has another form, and so could be anything.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let random = text.strip_prefix("key_")?;
+        let is_id = random.len() == 16 && random.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
+        is_id.then(|| Self(text.to_owned()))
+    }
 }
 
 impl Grant {
@@ -69,35 +86,45 @@ impl Grant {
     ///
     /// # Errors
     ///
-    /// An attribute that is missing or of the wrong type: a key that can't be read grants nothing, and is a defect.
+    /// An attribute that is missing or of the wrong type, NULL included: a key that can't be read grants nothing, and is a
+    /// defect of whoever wrote it.
     pub fn from_item(item: &Item, now: i64) -> Result<Option<Self>, MalformedItem> {
-        let expired = match item.get("expiresAt") {
-            None | Some(AttributeValue::Null(_)) => false,
-            Some(AttributeValue::N(seconds)) => {
-                // DynamoDB numbers are decimal and may have a fraction or an exponent; an f64 holds any second exactly.
-                let seconds: f64 = seconds.parse().map_err(|_| MalformedItem("expiresAt"))?;
-                #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 seconds")]
-                let now = now as f64;
-                seconds <= now
-            }
-            Some(_) => return Err(MalformedItem("expiresAt")),
-        };
-        if expired {
-            return Ok(None);
-        }
         let writes_contacts = match item.get("scopes") {
-            None | Some(AttributeValue::Null(_)) => false,
+            None => false,
             Some(AttributeValue::Ss(scopes)) => scopes.iter().any(|scope| scope == SCOPE),
             Some(_) => return Err(MalformedItem("scopes")),
         };
-        let workspace_id = optional_string(item, "workspaceId")?
-            .map(|id| Uuid::try_parse(id).map_err(|_| MalformedItem("workspaceId")))
-            .transpose()?;
-        Ok(Some(Self {
+        let key_id = string(item, "keyId")?.and_then(KeyId::parse);
+        // For people only; of another type, they come from a writer that is wrong about this table.
+        string(item, "label")?;
+        string(item, "createdAt")?;
+        let grant = Self {
             tenant_id: required_uuid(item, "tenantId")?,
-            workspace_id,
+            workspace_id: uuid(item, "workspaceId")?,
             writes_contacts,
-        }))
+            key_id,
+        };
+        let has_expired = expires_at(item)?.is_some_and(|expires_at| {
+            #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 seconds")]
+            let now = now as f64;
+            expires_at <= now
+        });
+        Ok((!has_expired).then_some(grant))
+    }
+}
+
+/// In epoch seconds. DynamoDB's numbers are decimal and may have a fraction or an exponent; an f64 holds any second exactly.
+fn expires_at(item: &Item) -> Result<Option<f64>, MalformedItem> {
+    const NAME: &str = "expiresAt";
+    match item.get(NAME) {
+        None => Ok(None),
+        Some(AttributeValue::N(text)) => text
+            .parse()
+            .ok()
+            .filter(|seconds: &f64| seconds.is_finite())
+            .map(Some)
+            .ok_or(MalformedItem(NAME)),
+        Some(_) => Err(MalformedItem(NAME)),
     }
 }
 
@@ -156,6 +183,103 @@ mod tests {
             format!("Bearer \"{key}\""),
         ] {
             assert!(hash(&header).is_none(), "{header}");
+        }
+    }
+
+    fn item(changes: &[(&str, Option<AttributeValue>)]) -> Item {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let mut item = Item::from([
+            ("keyHash".to_owned(), text("0")),
+            ("tenantId".to_owned(), text("0198c1a5-6f00-7000-8000-00000000000a")),
+            ("scopes".to_owned(), AttributeValue::Ss(vec![SCOPE.to_owned()])),
+            ("workspaceId".to_owned(), text("0198c1a5-6f00-7000-8000-000000000001")),
+            ("expiresAt".to_owned(), AttributeValue::N("2000".to_owned())),
+            ("keyId".to_owned(), text("key_abcdefghijkl2345")),
+            ("label".to_owned(), text("CRM import")),
+            ("createdAt".to_owned(), text("2026-02-10T14:30:00.000Z")),
+        ]);
+        for (name, value) in changes {
+            item.remove(*name);
+            item.extend(value.clone().map(|value| ((*name).to_owned(), value)));
+        }
+        item
+    }
+
+    #[test]
+    fn a_key_grants_what_its_item_says_until_it_expires() {
+        let grant = Grant::from_item(&item(&[]), 1999).unwrap().unwrap();
+        assert!(grant.writes_contacts && grant.workspace_id.is_some());
+        assert_eq!(grant.key_id, KeyId::parse("key_abcdefghijkl2345"));
+        assert!(Grant::from_item(&item(&[]), 2000).unwrap().is_none());
+        for absent in ["scopes", "workspaceId", "expiresAt", "keyId", "label", "createdAt"] {
+            assert!(
+                Grant::from_item(&item(&[(absent, None)]), 0).unwrap().is_some(),
+                "{absent}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_attribute_that_is_not_what_the_contract_says_grants_nothing() {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let number = |text: &str| AttributeValue::N(text.to_owned());
+        for (name, value) in [
+            ("tenantId", None),
+            ("tenantId", Some(text("acme"))),
+            ("scopes", Some(text(SCOPE))),
+            ("scopes", Some(AttributeValue::L(vec![text(SCOPE)]))),
+            ("workspaceId", Some(text(""))),
+            ("workspaceId", Some(number("1"))),
+            ("expiresAt", Some(text("2000"))),
+            ("expiresAt", Some(number("NaN"))),
+            ("expiresAt", Some(number("inf"))),
+            ("expiresAt", Some(number("-infinity"))),
+            ("expiresAt", Some(number("1e999"))),
+            ("expiresAt", Some(number("soon"))),
+            ("keyId", Some(number("1"))),
+            ("label", Some(number("1"))),
+            ("createdAt", Some(number("1"))),
+        ] {
+            let read = Grant::from_item(&item(&[(name, value)]), 0);
+            assert_eq!(read.map(|_| ()), Err(MalformedItem(name)), "{name}");
+        }
+        for name in [
+            "tenantId",
+            "scopes",
+            "workspaceId",
+            "expiresAt",
+            "keyId",
+            "label",
+            "createdAt",
+        ] {
+            let read = Grant::from_item(&item(&[(name, Some(AttributeValue::Null(true)))]), 0);
+            assert_eq!(read.map(|_| ()), Err(MalformedItem(name)), "{name} is NULL");
+        }
+    }
+
+    #[test]
+    fn a_key_id_of_another_form_is_not_taken_for_one() {
+        let grant = Grant::from_item(
+            &item(&[("keyId", Some(AttributeValue::S("ada@acme.de".to_owned())))]),
+            0,
+        );
+        assert_eq!(grant.unwrap().unwrap().key_id, None);
+    }
+
+    #[test]
+    fn a_key_id_is_key_and_16_letters_or_digits_of_base_32() {
+        assert!(KeyId::parse("key_abcdefghijklmnop").is_some());
+        for text in [
+            "",
+            "key_",
+            "abcdefghijklmnop",
+            "key_abcdefghijklmno",
+            "key_abcdefghijklmnopq",
+            "key_abcdefghijklmno1",
+            "key_abcdefghijklmnoP",
+            "KEY_abcdefghijklmnop",
+        ] {
+            assert_eq!(KeyId::parse(text), None, "{text}");
         }
     }
 }

@@ -4,22 +4,34 @@
 //!
 //! | what | time | why |
 //! | --- | --- | --- |
-//! | request | 6 s | leaves two of the contract's eight for a cold start, the event and the answer on a sliver of a CPU |
+//! | opening the connection, at the process's start | 250 ms | a handshake inside a region takes milliseconds; a start must not wait for a database that hangs |
+//! | request | 6 s | leaves two of the contract's eight for a cold start, the event and the response on a sliver of a CPU |
 //! | request, before a deadline | 4/5 of what is left | a deadline of 2 s leaves 0.4 s to send the 503 before Lambda kills the process |
-//! | attempt | 1.5 s | DynamoDB answers in milliseconds; what takes 1.5 s is lost, and three such attempts fit into the request |
+//! | attempt | 1.5 s | DynamoDB responds in milliseconds; what takes 1.5 s is lost, and three such attempts fit into the request |
 //! | connect | 1 s | a handshake inside a region takes milliseconds too, and is part of its attempt |
 //! | operation | none of its own | the request's time ends it |
 //! | backoff | 50 ms, doubled each time, with full jitter, 1 s at most | a burst's throttled writes spread out, and three retries fit |
+//! | attempts over pooled connections | 2 | a retry usually finds a live one; the attempts after that open their own, in case the whole pool is dead |
 //! | attempts | 4 | the fourth begins at most 4.85 s into a request whose database hangs, and is cut short by the request's time |
 //!
 //! The template gives the function 10 seconds, so that its deadline never cuts a request short that the 6 would not.
 
 use std::time::{Duration, SystemTime};
 
+/// Threads that look up host names, each for as long as the machine's resolver takes.
+pub(crate) const NAME_LOOKUPS: usize = 8;
+/// Between the tries to get an invocation out of Lambda; after the last, the process ends.
+pub(crate) const RUNTIME_API_PAUSES: [Duration; 3] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+];
+pub(crate) const OPEN_CONNECTION: Duration = Duration::from_millis(250);
 pub(crate) const REQUEST: Duration = Duration::from_secs(6);
 pub(crate) const ATTEMPT: Duration = Duration::from_millis(1_500);
 pub(crate) const CONNECT: Duration = Duration::from_secs(1);
 pub(crate) const ATTEMPTS: u32 = 4;
+pub(crate) const POOLED_ATTEMPTS: u32 = 2;
 pub(crate) const INITIAL_BACKOFF: Duration = Duration::from_millis(50);
 pub(crate) const MAX_BACKOFF: Duration = Duration::from_secs(1);
 

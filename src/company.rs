@@ -1,7 +1,7 @@
 //! The company that an e-mail domain names (contract, section 4).
 //!
 //! The registrable domain comes from the Public Suffix List, both its sections, which the `psl` crate carries as code; the
-//! mailbox providers come from `data/mailbox-providers.txt`, whose source and licence stand in `data/README.md`.
+//! mailbox providers come from `data/mailbox-providers.txt`, whose sources and licences are in `data/README.md`.
 
 use std::cmp::Ordering;
 
@@ -166,16 +166,99 @@ mod tests {
     }
 
     #[test]
-    fn every_provider_of_the_list_is_found_and_nothing_else() {
+    fn every_line_of_the_list_is_a_registrable_domain_that_names_no_company() {
         let lines: Vec<&str> = MAILBOX_PROVIDERS.lines().collect();
         assert!(lines.len() > 4_000);
         assert!(lines.is_sorted_by(|a, b| a < b), "sorted, each once");
         assert!(MAILBOX_PROVIDERS.is_ascii() && MAILBOX_PROVIDERS.ends_with('\n'));
+        let unregistrable: Vec<_> = lines
+            .iter()
+            .filter(|line| psl::domain_str(line) != Some(line))
+            .collect();
+        assert!(unregistrable.is_empty(), "{unregistrable:?}");
         for line in lines {
-            assert!(is_mailbox_provider(line), "{line}");
+            assert_eq!(company(line), None, "{line}");
             assert!(!is_mailbox_provider(&format!("{line}x")), "{line}x");
             assert!(!is_mailbox_provider(&line[1..]) || MAILBOX_PROVIDERS.contains(&format!("\n{}\n", &line[1..])));
         }
         assert!(!is_mailbox_provider(""));
+    }
+
+    #[test]
+    fn no_well_known_company_is_taken_for_a_mailbox_provider() {
+        for domain in [
+            "accenture.com",
+            "adidas.com",
+            "adobe.com",
+            "airbus.com",
+            "alibaba.com",
+            "allianz.de",
+            "amazon.com",
+            "apple.com",
+            "barclays.co.uk",
+            "basf.com",
+            "bbc.co.uk",
+            "bmw.de",
+            "boeing.com",
+            "bosch.com",
+            "bt.com",
+            "carlsberg.com",
+            "cisco.com",
+            "clerk.com",
+            "cnn.com",
+            "deloitte.com",
+            "deutsche-bank.de",
+            "discovery.com",
+            "disney.com",
+            "ebay.com",
+            "ericsson.com",
+            "eurosport.com",
+            "facebook.com",
+            "github.com",
+            "godaddy.com",
+            "google.com",
+            "hsbc.com",
+            "hubspot.com",
+            "ibm.com",
+            "ikea.com",
+            "ing.com",
+            "intel.com",
+            "lego.com",
+            "linkedin.com",
+            "maersk.com",
+            "meta.com",
+            "microsoft.com",
+            "name.com",
+            "namecheap.com",
+            "nestle.com",
+            "netflix.com",
+            "nike.com",
+            "nokia.com",
+            "novonordisk.com",
+            "nytimes.com",
+            "oracle.com",
+            "parrot.com",
+            "philips.com",
+            "rakuten.co.jp",
+            "salesforce.com",
+            "samsung.com",
+            "sap.com",
+            "saudia.com",
+            "shell.com",
+            "siemens.com",
+            "sony.com",
+            "spotify.com",
+            "stripe.com",
+            "taobao.com",
+            "telekom.de",
+            "tesla.com",
+            "toyota.com",
+            "ubs.com",
+            "unilever.com",
+            "vodafone.com",
+            "walmart.com",
+        ] {
+            assert!(company(domain).is_some(), "{domain}");
+        }
     }
 }

@@ -1,22 +1,15 @@
 //! The environment, parsed: the variables of section 6 of the contract, and no others.
 //!
-//! A variable that is missing, empty or unreadable stops the start with a sentence that names it. There are no defaults
-//! that could hide a mistake: a function that writes to a table nobody meant is worse than one that doesn't start.
+//! A variable that is missing, empty or unreadable stops the start with a sentence that names it, and all of them are
+//! named at once. There are no defaults that could hide a mistake: a function that writes to a table nobody meant is worse
+//! than one that doesn't start.
 
-use std::{env, fmt, fs};
+use std::{
+    env::{self, VarError},
+    fmt, fs,
+    time::SystemTime,
+};
 
-use aws_sdk_dynamodb::{
-    Client,
-    config::{
-        BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig,
-        retry::{RetryConfig, RetryPartition, TokenBucket},
-        timeout::TimeoutConfig,
-    },
-};
-use aws_smithy_http_client::{
-    Builder as HttpClient,
-    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
-};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use lambda_http::http::Uri;
 use rustls::{
@@ -24,20 +17,22 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
-use crate::{
-    budget,
-    store::{CountAttempts, PassingAnswers},
-};
-
 /// What the environment says.
 pub struct Config {
     /// The names of the tables.
     pub tables: Tables,
-    region: String,
-    credentials: Credentials,
-    endpoint: Option<String>,
+    /// `AWS_REGION`
+    pub region: String,
+    /// The function's credentials; in Lambda they are those of its role and never change in a process.
+    pub credentials: Credentials,
+    /// Another DynamoDB endpoint than the region's.
+    pub endpoint: Option<String>,
     /// The certificates that are trusted, as PEM.
-    roots: Vec<u8>,
+    pub roots: Vec<u8>,
+    /// Where Lambda hands out invocations.
+    pub runtime_api: Uri,
+    /// How many invocations the process serves at once.
+    pub concurrency: usize,
 }
 
 /// The names of the three tables.
@@ -50,7 +45,17 @@ pub struct Tables {
     pub workspaces: String,
 }
 
-/// What is wrong with the environment: one sentence for each variable at fault.
+/// Credentials of AWS. Without `Debug`, so that no log entry can show them by accident.
+pub struct Credentials {
+    /// `AWS_ACCESS_KEY_ID`
+    pub access_key_id: String,
+    /// `AWS_SECRET_ACCESS_KEY`
+    pub secret_access_key: String,
+    /// `AWS_SESSION_TOKEN`
+    pub session_token: Option<String>,
+}
+
+/// What is wrong with the environment: one sentence for each variable.
 #[derive(Debug)]
 pub struct InvalidConfig(Vec<String>);
 
@@ -62,14 +67,6 @@ impl fmt::Display for InvalidConfig {
 
 impl std::error::Error for InvalidConfig {}
 
-/// What the Lambda runtime library reads; it panics without them, so they are asked for first.
-const RUNTIME_VARIABLES: [&str; 4] = [
-    "AWS_LAMBDA_RUNTIME_API",
-    "AWS_LAMBDA_FUNCTION_NAME",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-    "AWS_LAMBDA_FUNCTION_VERSION",
-];
-
 /// The roots that the certificates of DynamoDB's endpoints end in: Amazon Trust Services' own, and Starfield's, which
 /// Amazon bought (Amazon DynamoDB Developer Guide, "Troubleshooting SSL/TLS connection establishment issues"). A machine's own
 /// bundle has thirty times as many, and reading it took a fifth of a cold start.
@@ -80,111 +77,132 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Variables are missing, empty or unreadable; all of them are named at once.
+    /// Variables are missing, empty or unreadable, or the clock can't be right; all of it is said at once.
     pub fn from_env() -> Result<Self, InvalidConfig> {
-        let mut faults = Vec::new();
-        for name in RUNTIME_VARIABLES {
-            if optional(name).is_none() {
-                faults.push(format!(
-                    "{name} is not set: this program is an AWS Lambda function, and `cargo run --example local` runs it without Lambda"
-                ));
-                break;
-            }
+        let mut environment = Environment::default();
+        let config = environment.read();
+        if environment.faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(InvalidConfig(environment.faults))
         }
-        let mut required = |name: &str| {
-            optional(name).unwrap_or_else(|| {
-                faults.push(format!("{name} is not set"));
-                String::new()
-            })
-        };
-        let tables = Tables {
-            contacts: required("CONTACTS_TABLE"),
-            api_keys: required("API_KEYS_TABLE"),
-            workspaces: required("WORKSPACES_TABLE"),
-        };
-        let region = required("AWS_REGION");
-        let credentials = Credentials::new(
-            required("AWS_ACCESS_KEY_ID"),
-            required("AWS_SECRET_ACCESS_KEY"),
-            optional("AWS_SESSION_TOKEN"),
-            None,
-            "environment",
-        );
-        let endpoint = optional("AWS_ENDPOINT_URL_DYNAMODB");
-        if !endpoint.as_deref().is_none_or(is_http_url) {
-            faults.push("AWS_ENDPOINT_URL_DYNAMODB is no http:// or https:// URL".to_owned());
-        }
-        let roots = match optional("AWS_CA_BUNDLE") {
-            None => AMAZON_ROOTS.to_vec(),
-            Some(path) => trusted_certificates(&path).unwrap_or_else(|reason| {
-                faults.push(format!("AWS_CA_BUNDLE: {reason}"));
-                Vec::new()
-            }),
-        };
-        if !faults.is_empty() {
-            return Err(InvalidConfig(faults));
-        }
-        Ok(Self {
-            tables,
-            region,
-            credentials,
-            endpoint,
-            roots,
-        })
-    }
-
-    /// Builds the client: by hand, because `aws-config` would read profiles and ask services that a function never needs,
-    /// and pay for it at every start.
-    ///
-    /// # Panics
-    ///
-    /// Never: what could make the TLS library panic was taken out of the CA bundle when it was read.
-    #[must_use]
-    pub fn client(&self) -> Client {
-        let tls = TlsContext::builder()
-            .with_trust_store(TrustStore::empty().with_pem_certificate(self.roots.clone()))
-            .build()
-            // The builder has no failing case: it only gathers what the connector reads later.
-            .expect("a TLS context of a trust store");
-        let http = HttpClient::new()
-            .tls_provider(Provider::rustls(CryptoMode::Ring))
-            .tls_context(tls)
-            .build_https();
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(budget::CONNECT)
-            .operation_attempt_timeout(budget::ATTEMPT)
-            .build();
-        let retries = RetryConfig::standard()
-            .with_max_attempts(budget::ATTEMPTS)
-            .with_initial_backoff(budget::INITIAL_BACKOFF)
-            .with_max_backoff(budget::MAX_BACKOFF);
-        // The SDK's retry quota protects a service from clients that retry in loops. Here each request has its own bound in
-        // attempts and time, and a quota that a bad minute has used up would fail requests that one retry saves.
-        let quota = RetryPartition::custom("create-contact")
-            .token_bucket(TokenBucket::unlimited())
-            .build();
-        let mut sdk = aws_sdk_dynamodb::config::Builder::new()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(self.region.clone()))
-            .credentials_provider(self.credentials.clone())
-            .http_client(http)
-            .timeout_config(timeouts)
-            .retry_config(retries)
-            .retry_partition(quota)
-            .retry_classifier(PassingAnswers)
-            .interceptor(CountAttempts)
-            // An attempt has its time; watching its throughput as well would say nothing more.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        if let Some(endpoint) = &self.endpoint {
-            sdk = sdk.endpoint_url(endpoint);
-        }
-        Client::from_conf(sdk.build())
     }
 }
 
-/// A variable that is set to something.
-fn optional(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
+/// Reads variables, and gathers what is wrong with them. What it gives for a variable that is wrong is never used.
+#[derive(Default)]
+struct Environment {
+    faults: Vec<String>,
+}
+
+impl Environment {
+    fn read(&mut self) -> Config {
+        if SystemTime::now() < SystemTime::UNIX_EPOCH {
+            self.faults.push("the machine's clock is before 1970".to_owned());
+        }
+        Config {
+            tables: Tables {
+                contacts: self.required("CONTACTS_TABLE"),
+                api_keys: self.required("API_KEYS_TABLE"),
+                workspaces: self.required("WORKSPACES_TABLE"),
+            },
+            region: self.region(),
+            credentials: Credentials {
+                access_key_id: self.required("AWS_ACCESS_KEY_ID"),
+                secret_access_key: self.required("AWS_SECRET_ACCESS_KEY"),
+                session_token: self.optional("AWS_SESSION_TOKEN"),
+            },
+            endpoint: self.endpoint(),
+            roots: self.roots(),
+            runtime_api: self.runtime_api(),
+            concurrency: self.concurrency(),
+        }
+    }
+
+    /// A variable that is set to something.
+    fn optional(&mut self, name: &str) -> Option<String> {
+        match env::var(name) {
+            Ok(value) => Some(value).filter(|value| !value.is_empty()),
+            Err(VarError::NotPresent) => None,
+            Err(VarError::NotUnicode(_)) => {
+                self.faults.push(format!("{name} is not UTF-8"));
+                None
+            }
+        }
+    }
+
+    fn required(&mut self, name: &str) -> String {
+        let faults = self.faults.len();
+        self.optional(name).unwrap_or_else(|| {
+            if self.faults.len() == faults {
+                self.faults.push(format!("{name} is not set"));
+            }
+            String::new()
+        })
+    }
+
+    fn parsed<T: Default>(&mut self, name: &str, form: &str, value: Option<T>) -> T {
+        value.unwrap_or_else(|| {
+            self.faults.push(format!("{name} must be {form}"));
+            T::default()
+        })
+    }
+
+    fn runtime_api(&mut self) -> Uri {
+        let name = "AWS_LAMBDA_RUNTIME_API";
+        let Some(address) = self.optional(name) else {
+            self.faults.push(format!(
+                "{name} is not set: this program is an AWS Lambda function, and `cargo run --example local` runs it without Lambda"
+            ));
+            return Uri::default();
+        };
+        let uri = format!("http://{address}").parse().ok();
+        self.parsed(name, "HOST:PORT", uri.filter(|uri: &Uri| uri.authority().is_some()))
+    }
+
+    /// It becomes part of the endpoint's host name.
+    fn region(&mut self) -> String {
+        let region = self.required("AWS_REGION");
+        let is_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let is_valid = region.bytes().all(is_label);
+        self.parsed(
+            "AWS_REGION",
+            "the name of a region, such as eu-central-1",
+            is_valid.then_some(region),
+        )
+    }
+
+    /// The endpoint of the service before that of all services, as in AWS's SDKs and CLI (AWS SDKs and Tools Reference
+    /// Guide, "Service-specific endpoints").
+    fn endpoint(&mut self) -> Option<String> {
+        for name in ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"] {
+            if let Some(url) = self.optional(name) {
+                let url = is_http_url(&url).then_some(url);
+                return Some(self.parsed(name, "an http:// or https:// URL", url));
+            }
+        }
+        None
+    }
+
+    fn roots(&mut self) -> Vec<u8> {
+        let Some(path) = self.optional("AWS_CA_BUNDLE") else {
+            return AMAZON_ROOTS.to_vec();
+        };
+        trusted_certificates(&path).unwrap_or_else(|reason| {
+            self.faults.push(format!("AWS_CA_BUNDLE: {reason}"));
+            Vec::new()
+        })
+    }
+
+    /// Set for Lambda Managed Instances; everywhere else Lambda hands a process one invocation at a time.
+    fn concurrency(&mut self) -> usize {
+        let name = "AWS_LAMBDA_MAX_CONCURRENCY";
+        let Some(text) = self.optional(name) else {
+            return 1;
+        };
+        let number = text.parse().ok().filter(|number| (1..=10_000).contains(number));
+        self.parsed(name, "a number from 1 to 10000", number)
+    }
 }
 
 fn is_http_url(text: &str) -> bool {

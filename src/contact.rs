@@ -13,8 +13,8 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::{
     company::company_name,
+    item::{Item, MalformedItem, nullable_string},
     new_contact::NewContact,
-    store::{Item, MalformedItem, optional_string},
 };
 
 const UNRESOLVED: &str = "unresolved";
@@ -82,12 +82,11 @@ impl StoredContact {
         }
     }
 
-    /// Whether this contact has another name than the one given: a contact without a name contradicts none.
+    /// Whether this contact has another name than the other one: a contact without a name contradicts none.
     #[must_use]
-    pub fn contradicts(&self, name: &str) -> bool {
-        self.name
-            .as_deref()
-            .is_some_and(|stored| !stored.is_empty() && stored != name)
+    pub fn contradicts(&self, other: &Self) -> bool {
+        let name = self.name.as_deref().unwrap_or_default();
+        !name.is_empty() && Some(name) != other.name.as_deref()
     }
 
     /// The item: attributes carry the JSON names; what is null is absent.
@@ -126,8 +125,8 @@ impl StoredContact {
     ///
     /// An attribute that is no string, or a resolution status that the API doesn't know.
     pub fn from_item(item: &Item) -> Result<Self, MalformedItem> {
-        let string = |name| optional_string(item, name).map(|value| value.map(str::to_owned));
-        let resolution_status = optional_string(item, "resolutionStatus")?.unwrap_or(UNRESOLVED);
+        let string = |name| nullable_string(item, name).map(|value| value.map(str::to_owned));
+        let resolution_status = nullable_string(item, "resolutionStatus")?.unwrap_or(UNRESOLVED);
         if ![UNRESOLVED, "crm_resolved", "manually_resolved"].contains(&resolution_status) {
             return Err(MalformedItem("resolutionStatus"));
         }

@@ -1,6 +1,6 @@
 //! Every way in which a request can fail, and what the caller is told of it.
 //!
-//! `Error::answer` is section 2 of the contract as one table: each case has its status, the word that the log and the
+//! `Error::response` is section 2 of the contract as one table: each case has its status, the word that the log and the
 //! metrics use, and its sentence. Nothing else in the crate chooses a status or words a failure.
 
 use std::borrow::Cow;
@@ -12,13 +12,13 @@ use crate::{
     store::{Fault, FaultKind, Remedy},
 };
 
-/// Why a request was not answered with a contact.
+/// Why a request got no contact.
 ///
 /// Deliberately neither `Display` nor `std::error::Error`: it holds nothing of the request, and its one rendering is
-/// `Error::answer`.
+/// `Error::response`.
 #[derive(Debug)]
 pub enum Error {
-    /// The path is not the one that this service answers.
+    /// The path is not `/api/contacts`.
     NoSuchPath,
     /// The path is right, the method is not `POST`.
     MethodNotAllowed,
@@ -34,15 +34,15 @@ pub enum Error {
     OtherWorkspace,
     /// A `Content-Type` that is not JSON.
     UnsupportedMediaType,
-    /// The body is missing, unreadable, or has fields at fault.
+    /// The body is missing or unreadable, or has invalid fields.
     InvalidBody(InvalidBody),
     /// The workspace doesn't exist or belongs to another tenant; which of them is not told.
     WorkspaceNotFound,
     /// The workspace has a contact with this address under another name; its id, if it has one.
     Conflict(Option<String>),
-    /// A database call didn't end well.
+    /// A database call failed for good.
     Database(Fault),
-    /// The request's time was up before the database had answered.
+    /// The request's time was up before the database responded.
     OutOfTime,
     /// The code panicked: a defect.
     Panic,
@@ -56,17 +56,16 @@ pub(crate) struct Failure {
     pub outcome: &'static str,
     /// The `error` member.
     pub sentence: Cow<'static, str>,
-    /// The header that this failure carries beyond those of every answer.
+    /// The header that this failure carries beyond those of every response.
     pub header: Option<(HeaderName, HeaderValue)>,
 }
 
-const NOT_NOW: &str =
-    "The service can't reach its database in time. Nothing is half done: send the same request again.";
+const NOT_NOW: &str = "The service can't reach its database in time. Nothing is half done: retry the same request.";
 
 impl Error {
     /// Status, outcome, sentence and header of each case (contract, section 2).
     #[expect(clippy::too_many_lines, reason = "one table, a line or four for each case")]
-    pub(crate) fn answer(&self) -> Failure {
+    pub(crate) fn response(&self) -> Failure {
         let with = |name, value| Some((name, HeaderValue::from_static(value)));
         let (status, outcome, sentence, header) = match self {
             Self::NoSuchPath => (
@@ -140,7 +139,7 @@ impl Error {
             Self::Database(fault) if fault.kind.remedy() == Remedy::Operator => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "fault",
-                "The service failed. The fault is on our side and has been logged.",
+                "The service failed. The error is on our side and has been logged.",
                 None,
             ),
             // A word of its own, because it has a remedy of its own: more capacity.
@@ -159,7 +158,7 @@ impl Error {
             Self::Panic => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "fault",
-                "The service failed. The fault is on our side and has been logged.",
+                "The service failed. The error is on our side and has been logged.",
                 None,
             ),
         };

@@ -14,6 +14,9 @@ use serde::{
 
 use crate::json::JsonString;
 
+/// API Gateway's ids have 16 or 36 characters. Whoever invokes the function directly could fill the log with longer ones.
+const MAX_REQUEST_ID_BYTES: usize = 64;
+
 /// The two payload formats of API Gateway's Lambda proxy integrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayloadFormat {
@@ -33,7 +36,7 @@ pub struct Event {
     pub path: Vec<u8>,
     /// The deployment stage, which may stand before the path.
     pub stage: Option<Vec<u8>>,
-    /// The id that API Gateway gave the request.
+    /// The id that API Gateway gave the request, unless it is too long to be one.
     pub request_id: Option<String>,
     /// The headers that matter.
     pub headers: Headers,
@@ -49,7 +52,7 @@ pub struct Body {
     pub is_base64: bool,
 }
 
-/// The two headers that the service reads. One that stands more than once is joined with commas, as RFC 9110 (section
+/// The two headers that the service reads. One that appears more than once is joined with commas, as RFC 9110 (section
 /// 5.3) has it; neither of the two allows a list, so a repeated one is malformed.
 #[derive(Default)]
 pub struct Headers {
@@ -131,7 +134,9 @@ impl Event {
     /// # Errors
     ///
     /// It is no API Gateway proxy event of payload format 1.0 or 2.0.
-    pub fn parse(payload: &str) -> Result<Self, NotAnApiGatewayEvent> {
+    pub fn parse(payload: &[u8]) -> Result<Self, NotAnApiGatewayEvent> {
+        // Checked here, because a string is read as bytes below: see `json.rs`.
+        let payload = str::from_utf8(payload).map_err(|_| NotAnApiGatewayEvent)?;
         let wire: Wire = serde_json::from_str(payload).map_err(|_| NotAnApiGatewayEvent)?;
         let context = wire.request_context.ok_or(NotAnApiGatewayEvent)?;
         if context.elb.is_some() || wire.authorizer.is_some() {
@@ -150,7 +155,11 @@ impl Event {
             method: method.ok_or(NotAnApiGatewayEvent)?.into_owned(),
             path: path.ok_or(NotAnApiGatewayEvent)?.into_owned(),
             stage: context.stage.map(JsonString::into_owned),
-            request_id: context.request_id.and_then(|id| id.as_str().map(str::to_owned)),
+            request_id: context.request_id.and_then(|id| {
+                id.as_str()
+                    .filter(|id| id.len() <= MAX_REQUEST_ID_BYTES)
+                    .map(str::to_owned)
+            }),
             headers: Headers {
                 authorization: multi.authorization.or(single.authorization),
                 content_type: multi.content_type.or(single.content_type),

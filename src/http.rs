@@ -1,4 +1,4 @@
-//! From event to answer: the order of the checks, and what an answer looks like (contract, sections 1, 2 and 7).
+//! From event to response: the order of the checks, and what a response looks like (contract, sections 1, 2 and 7).
 
 use std::{
     panic::AssertUnwindSafe,
@@ -13,19 +13,19 @@ use lambda_http::{
     aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayV2httpResponse},
     http::{HeaderMap, HeaderValue, StatusCode, header},
 };
-use lambda_runtime::LambdaEvent;
 use serde::Serialize;
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 
 use crate::{
-    api_key::{Grant, KeyHash},
+    api_key::KeyHash,
     budget,
     contact::{Contact, StoredContact},
     error::{Error, location},
     event::{Body, Event, NotAnApiGatewayEvent, PayloadFormat},
     log::RequestLog,
     new_contact::{InvalidBody, NewContact},
-    store::{Fault, READ, READ_KEY, Store, WRITE, Written, required_uuid},
+    runtime::Invocation,
+    store::{Access, Store, Written},
 };
 
 const PATH: &[u8] = b"/api/contacts";
@@ -37,26 +37,31 @@ struct Success {
     created: bool,
 }
 
-/// Answers one invocation: whatever the caller or the database does, with one of the contract's answers and one log line.
+/// Answers one invocation: whatever the caller or the database does, with one of the contract's responses, as JSON, and one
+/// log entry.
 ///
 /// # Errors
 ///
-/// Only if the payload is no API Gateway proxy event: then there is nobody to answer, and the invocation fails.
-pub async fn handle(store: &Store, event: LambdaEvent<Box<RawValue>>) -> Result<Response, NotAnApiGatewayEvent> {
-    let LambdaEvent { payload, context } = event;
-    let time = budget::for_request(context.deadline(), SystemTime::now());
-    let event = Event::parse(payload.get())?;
-    drop(payload);
+/// The payload is no API Gateway proxy event. Then there is nobody to answer, and the invocation fails.
+///
+/// # Panics
+///
+/// Never: a response is a struct of strings and numbers.
+pub async fn handle(store: &Store, invocation: Invocation) -> Result<Vec<u8>, NotAnApiGatewayEvent> {
+    let time = budget::for_request(invocation.deadline, SystemTime::now());
+    let event = Event::parse(&invocation.payload)?;
+    drop(invocation.payload);
     let format = event.format;
-    let mut log = RequestLog::start(context, event.request_id.clone());
-    let attempts = log.attempts.clone();
+    let mut log = RequestLog::start(invocation.request_id, event.request_id.clone());
+    let usage = log.usage.clone();
     // The SDK's calls make it some 16 KB, and it passes by value through every layer above: boxed, it is not copied there.
-    let work = Box::pin(attempts.of(create_contact(store, event, &mut log)));
+    let work = Box::pin(usage.of(create_contact(store, event, &mut log)));
     let result = in_time(time, work).await;
-    Ok(respond(format, result, log))
+    let response = respond(format, result, log);
+    Ok(serde_json::to_vec(&response).expect("a response is JSON"))
 }
 
-/// Does a request's work, and makes an answer of a panic and of time that is up.
+/// Does a request's work, and makes a failure of a panic and of time that is up.
 async fn in_time(time: Duration, work: impl Future<Output = Result<Success, Error>>) -> Result<Success, Error> {
     // What a panic leaves behind is the log line, whose fields are each valid by themselves, and the client, which the SDK
     // shares between tasks that may end at any time: both are safe to go on with. The panic hook has logged the place.
@@ -88,23 +93,17 @@ async fn create_contact(store: &Store, event: Event, log: &mut RequestLog) -> Re
     // Parsed here, for the workspace id, but answered only once the key is known to be good: a caller without one learns
     // nothing about fields.
     let new = body.and_then(|body| NewContact::parse(&body));
-    let read = if let Ok(new) = &new {
-        log.begin(READ);
-        store.read(&key, new.workspace_id).await
-    } else {
-        log.begin(READ_KEY);
-        let key_item = store.read_key(&key).await;
-        key_item.map(|key_item| (key_item, None))
+    let (grant, workspace_owner) = match &new {
+        Ok(new) => {
+            let Access { grant, workspace_owner } =
+                store.read(&key, new.workspace_id).await.map_err(Error::Database)?;
+            (grant, workspace_owner)
+        }
+        Err(_) => (store.read_key(&key).await.map_err(Error::Database)?, Ok(None)),
     };
-    let (key_item, workspace_item) = read.map_err(Error::Database)?;
-    log.end();
-    let grant = key_item
-        .map(|item| Grant::from_item(&item, Utc::now().timestamp()))
-        .transpose()
-        .map_err(|malformed| Error::Database(Fault::malformed(READ, malformed)))?
-        .flatten()
-        .ok_or(Error::RefusedKey)?;
+    let grant = grant.ok_or(Error::RefusedKey)?;
     log.tenant_id = Some(grant.tenant_id);
+    log.key_id = grant.key_id;
     if !grant.writes_contacts {
         return Err(Error::MissingScope);
     }
@@ -113,24 +112,23 @@ async fn create_contact(store: &Store, event: Event, log: &mut RequestLog) -> Re
     if grant.workspace_id.is_some_and(|only| only != new.workspace_id) {
         return Err(Error::OtherWorkspace);
     }
-    // An owner that can't be read is not this tenant: whatever is wrong with another's workspace is not told.
-    let owner = workspace_item.and_then(|item| required_uuid(&item, "tenantId").ok());
+    // The caller gets the same response as for a workspace that doesn't exist; the operator sees in the log what is wrong.
+    let owner = workspace_owner.unwrap_or_else(|fault| {
+        log.fault = Some(fault);
+        None
+    });
     if owner != Some(grant.tenant_id) {
         return Err(Error::WorkspaceNotFound);
     }
 
     let contact = StoredContact::create(&new, grant.tenant_id, Utc::now());
-    log.begin(WRITE);
-    match store.create(&contact, &new).await.map_err(Error::Database)? {
-        Written::Created => Ok(Success {
-            contact: contact.contact,
-            created: true,
-        }),
-        Written::Existing(stored) if stored.contradicts(new.name.as_str()) => Err(Error::Conflict(stored.contact.id)),
-        Written::Existing(stored) => Ok(Success {
-            contact: stored.contact,
+    match store.create(contact, &new).await.map_err(Error::Database)? {
+        Written::Created(contact) => Ok(Success { contact, created: true }),
+        Written::Existing(contact) => Ok(Success {
+            contact,
             created: false,
         }),
+        Written::Conflict(id) => Err(Error::Conflict(id)),
     }
 }
 
@@ -187,10 +185,10 @@ fn is_json(content_type: &[u8]) -> bool {
     subtype == b"json" || (is_token && subtype.len() > b"+json".len() && subtype.ends_with(b"+json"))
 }
 
-/// An answer in the payload format of the event that it answers.
+/// A response in the payload format of the event that it answers.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Response {
+enum Response {
     /// For REST APIs: all headers in `multiValueHeaders`.
     V1(ApiGatewayProxyResponse),
     /// For HTTP APIs and function URLs: all headers in `headers`.
@@ -215,7 +213,7 @@ fn respond(format: PayloadFormat, result: Result<Success, Error>, mut log: Reque
             (status, body)
         }
         Err(error) => {
-            let failure = error.answer();
+            let failure = error.response();
             headers.extend(failure.header);
             if let Error::Database(fault) = error {
                 log.fault = Some(fault);
@@ -245,16 +243,14 @@ fn respond(format: PayloadFormat, result: Result<Success, Error>, mut log: Reque
 
 #[cfg(test)]
 mod tests {
-    use lambda_runtime::Context;
-
     use super::*;
 
     #[tokio::test]
     async fn a_panic_is_answered_with_500_in_the_contracts_shape_and_says_nothing_of_it() {
         let work = async { panic!("ada@acme.de") };
         let result = in_time(Duration::from_secs(1), work).await;
-        let Response::V2(response) = respond(PayloadFormat::V2, result, RequestLog::start(Context::default(), None))
-        else {
+        let log = RequestLog::start(String::new(), None);
+        let Response::V2(response) = respond(PayloadFormat::V2, result, log) else {
             panic!("the format of the event")
         };
         assert_eq!(response.status_code, 500);

@@ -1,49 +1,44 @@
-//! Log lines: one JSON object each, and nothing personal in any of them (contract, section 8).
+//! The log: one JSON object a line, and nothing personal in any of them (contract, section 8).
 //!
-//! Every request leaves one line, whatever the level; that line is a `RequestLine`, which has no room for a name, an
-//! address, a key or a body. All else goes through `tracing`. The libraries beneath would log events, requests and items at
-//! their finer levels, so they are held at warnings whatever level is asked for. `Cargo.toml` leaves finer events out of the
-//! binary as well, for speed, those of this crate included, of which there are none.
+//! Each request leaves one entry at every log level: a [`RequestEntry`], which has no room for a name, an address, a key
+//! or a body. CloudWatch counts these entries by their `outcome` with a metric filter, so they need no metric of their own.
+//! Everything else goes through `tracing`. The libraries below would log events, requests and items in their finer events;
+//! `Cargo.toml` compiles all events below a warning out of the binary.
 //!
-//! The request's line is its metric record too, in CloudWatch's embedded metric format: CloudWatch takes the metrics out of
-//! the log, so they cost the request no call and no time. Only the function and the outcome are dimensions; each of their
-//! values makes a metric that is paid for, so ids stay plain members.
+//! A log nobody reads must not stop the service. What standard output doesn't take at once is dropped, and the next request
+//! entry says how many entries were.
 
 use std::{
     env,
-    io::{self, Write as _},
+    io::{self, Write},
     panic,
     str::FromStr,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
 use chrono::{SecondsFormat, Utc};
 use lambda_http::http::StatusCode;
-use lambda_runtime::Context;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
-use tracing::{Level, level_filters::LevelFilter};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 use uuid::Uuid;
 
-use crate::store::{Attempts, Fault};
+use crate::{
+    api_key::KeyId,
+    store::{Fault, Usage},
+};
 
-const OURS: &str = env!("CARGO_CRATE_NAME");
-
-/// Sends this crate's events, and the libraries' warnings, to standard output as JSON lines; panics too, without payload.
+/// Sends events to standard output as JSON lines, panics too, without their payload.
 pub fn init() {
-    let level = level();
-    let libraries = level.min(LevelFilter::WARN);
-    let filter = Targets::new().with_target(OURS, level).with_default(libraries);
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(
-            fmt::layer()
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .with_span_list(false),
-        )
-        .init();
+    let events = fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_writer(|| Output);
+    tracing_subscriber::registry().with(filter()).with(events).init();
     panic::set_hook(Box::new(|panic| {
         // The payload may quote a value; the place never does.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -51,63 +46,50 @@ pub fn init() {
     }));
 }
 
-/// `AWS_LAMBDA_LOG_LEVEL`, or `RUST_LOG`, as a level or as directives; INFO if they say nothing of this crate.
-fn level() -> LevelFilter {
-    let Some(asked) = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"]
+/// `AWS_LAMBDA_LOG_LEVEL`, or `RUST_LOG`, as a level or as directives; everything where they say nothing.
+fn filter() -> Targets {
+    let asked = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"]
         .into_iter()
         .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()))
-    else {
-        return LevelFilter::INFO;
+        .unwrap_or_default();
+    let filter = if asked.eq_ignore_ascii_case("fatal") {
+        Targets::new().with_default(LevelFilter::ERROR)
+    } else {
+        Targets::from_str(&asked).unwrap_or_default()
     };
-    if asked.eq_ignore_ascii_case("fatal") {
-        return LevelFilter::ERROR;
+    match filter.default_level() {
+        None => filter.with_default(LevelFilter::TRACE),
+        Some(_) => filter,
     }
-    if let Ok(level) = LevelFilter::from_str(&asked) {
-        return level;
-    }
-    let Ok(directives) = Targets::from_str(&asked) else {
-        return LevelFilter::INFO;
-    };
-    [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR]
-        .into_iter()
-        .find(|level| directives.would_enable(OURS, level))
-        .map_or(LevelFilter::INFO, LevelFilter::from_level)
 }
 
 /// What is known of a request when it ends.
 pub(crate) struct RequestLog {
     started: Instant,
-    context: Context,
+    request_id: String,
     api_request_id: Option<String>,
-    pub attempts: Attempts,
-    /// The database operation that was begun last.
-    operation: Option<&'static str>,
-    /// When it was begun, if it has not ended.
-    operation_started: Option<Instant>,
-    /// The time of those that have ended.
-    database_time: Duration,
+    pub usage: Usage,
     pub tenant_id: Option<Uuid>,
     pub workspace_id: Option<Uuid>,
+    pub key_id: Option<KeyId>,
     pub fault: Option<Fault>,
 }
 
-/// The line of a request, and its metric record (Amazon CloudWatch User Guide, "Specification: Embedded metric format").
+/// The entry of a request.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct RequestLine<'a> {
-    #[serde(rename = "_aws")]
-    metadata: Metadata,
-    /// Lambda takes a line for INFO, whatever its level says, unless its timestamp is one of RFC 3339.
+struct RequestEntry<'a> {
+    /// RFC 3339; without it, Lambda takes an entry for INFO, whatever its level says.
     timestamp: String,
     level: &'static str,
     message: &'static str,
-    function_name: &'a str,
+    /// Lambda's id of the invocation.
     request_id: &'a str,
+    /// API Gateway's id of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
     api_request_id: Option<&'a str>,
     status: u16,
     outcome: &'static str,
-    /// Always one: their sum by outcome is what alarms watch.
-    requests: u32,
     duration_ms: f64,
     /// The time in which the request waited for the database, retries included.
     database_ms: f64,
@@ -117,145 +99,137 @@ struct RequestLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     workspace_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<&'a KeyId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
+    /// The operation that failed, or that was under way when time was up.
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    throttling_reasons: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    aws_request_id: Option<&'a str>,
+    dynamodb_request_id: Option<&'a str>,
+    /// How long the process took to start, in its first request's entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    init_ms: Option<f64>,
+    /// How many entries were dropped since the last one that was written.
+    #[serde(skip_serializing_if = "is_zero")]
+    dropped_entries: u32,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Metadata {
-    /// Milliseconds since 1970.
-    timestamp: i64,
-    cloud_watch_metrics: &'static [Directive],
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives the field by reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
-
-/// Which members of the line are metrics, and by which other members they are kept apart.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Directive {
-    namespace: &'static str,
-    dimensions: [&'static [&'static str]; 1],
-    metrics: &'static [Metric],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Metric {
-    name: &'static str,
-    unit: &'static str,
-}
-
-impl Directive {
-    const fn new(dimensions: &'static [&'static str], metrics: &'static [Metric]) -> Self {
-        Self {
-            namespace: "create-contact",
-            dimensions: [dimensions],
-            metrics,
-        }
-    }
-}
-
-const fn count(name: &'static str) -> Metric {
-    Metric { name, unit: "Count" }
-}
-
-const fn milliseconds(name: &'static str) -> Metric {
-    Metric {
-        name,
-        unit: "Milliseconds",
-    }
-}
-
-const REQUESTS: Directive = Directive::new(&["functionName", "outcome"], &[count("requests")]);
-const DIRECTIVES: &[Directive] = &[
-    REQUESTS,
-    Directive::new(
-        &["functionName"],
-        &[
-            milliseconds("durationMs"),
-            milliseconds("databaseMs"),
-            count("databaseAttempts"),
-        ],
-    ),
-];
-/// For a request that was answered without the database: its zeros would make the database look faster than it is.
-const DIRECTIVES_WITHOUT_DATABASE: &[Directive] = &[
-    REQUESTS,
-    Directive::new(&["functionName"], &[milliseconds("durationMs")]),
-];
 
 impl RequestLog {
-    pub fn start(context: Context, api_request_id: Option<String>) -> Self {
+    pub fn start(request_id: String, api_request_id: Option<String>) -> Self {
         Self {
             started: Instant::now(),
-            context,
+            request_id,
             api_request_id,
-            attempts: Attempts::default(),
-            operation: None,
-            operation_started: None,
-            database_time: Duration::ZERO,
+            usage: Usage::default(),
             tenant_id: None,
             workspace_id: None,
+            key_id: None,
             fault: None,
         }
     }
 
-    /// A database operation begins.
-    pub fn begin(&mut self, operation: &'static str) {
-        self.operation = Some(operation);
-        self.operation_started = Some(Instant::now());
-    }
-
-    /// The operation that was begun has ended. One that fails, or is cut short, ends with the request.
-    pub fn end(&mut self) {
-        if let Some(started) = self.operation_started.take() {
-            self.database_time += started.elapsed();
-        }
-    }
-
-    /// Writes the request's line.
-    pub fn finish(mut self, status: StatusCode, outcome: &'static str) {
-        self.end();
+    /// Writes the request's entry.
+    pub fn finish(self, status: StatusCode, outcome: &'static str) {
+        let usage = self.usage.totals();
         let fault = self.fault.as_ref();
-        let now = Utc::now();
-        let cloud_watch_metrics = if self.operation.is_some() {
-            DIRECTIVES
-        } else {
-            DIRECTIVES_WITHOUT_DATABASE
-        };
-        let line = RequestLine {
-            metadata: Metadata {
-                timestamp: now.timestamp_millis(),
-                cloud_watch_metrics,
-            },
-            timestamp: now.to_rfc3339_opts(SecondsFormat::Millis, true),
+        let operation = fault
+            .map(|fault| fault.operation)
+            .or(usage.operation.filter(|_| status.is_server_error()));
+        let dropped_entries = DROPPED_ENTRIES.swap(0, Ordering::Relaxed);
+        let entry = RequestEntry {
+            timestamp: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
             level: if status.is_server_error() { "ERROR" } else { "INFO" },
             message: "request",
-            function_name: &self.context.env_config.function_name,
-            request_id: &self.context.request_id,
+            request_id: &self.request_id,
             api_request_id: self.api_request_id.as_deref(),
             status: status.as_u16(),
             outcome,
-            requests: 1,
-            duration_ms: self.started.elapsed().as_secs_f64() * 1000.0,
-            database_ms: self.database_time.as_secs_f64() * 1000.0,
-            database_attempts: self.attempts.count(),
+            duration_ms: milliseconds(self.started.elapsed()),
+            database_ms: milliseconds(usage.time),
+            database_attempts: usage.attempts,
             tenant_id: self.tenant_id,
             workspace_id: self.workspace_id,
+            key_id: self.key_id.as_ref(),
             fault: fault.map(|fault| fault.kind.to_string()),
-            operation: self.operation.filter(|_| status.is_server_error()),
+            operation,
             fault_code: fault.and_then(|fault| fault.code.as_deref()),
-            aws_request_id: fault.and_then(|fault| fault.aws_request_id.as_deref()),
+            throttling_reasons: fault.map_or(&[], |fault| &fault.throttling_reasons),
+            dynamodb_request_id: fault.and_then(|fault| fault.request_id.as_deref()),
+            init_ms: init_time().map(milliseconds),
+            dropped_entries,
         };
-        if let Ok(mut line) = serde_json::to_vec(&line) {
-            line.push(b'\n');
-            // One write, so that lines of concurrent requests don't mix. There is nowhere to report a closed output to.
-            let _ = io::stdout().lock().write_all(&line);
+        // Numbers and strings under fixed names: nothing that `serde_json` can refuse.
+        let mut line = serde_json::to_vec(&entry).expect("an entry is JSON");
+        line.push(b'\n');
+        if !write_line(&line) {
+            DROPPED_ENTRIES.fetch_add(dropped_entries, Ordering::Relaxed);
         }
+    }
+}
+
+/// To the microsecond: more digits cost bytes and say nothing.
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1_000_000.0).round() / 1_000.0
+}
+
+/// Microseconds, until the first request's entry has taken them.
+static INIT_TIME: AtomicU64 = AtomicU64::new(0);
+
+/// Keeps how long the process took to start, for the first request's entry.
+pub(crate) fn started_in(time: Duration) {
+    INIT_TIME.store(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
+fn init_time() -> Option<Duration> {
+    Some(INIT_TIME.swap(0, Ordering::Relaxed))
+        .filter(|&micros| micros > 0)
+        .map(Duration::from_micros)
+}
+
+/// Entries that standard output did not take.
+static DROPPED_ENTRIES: AtomicU32 = AtomicU32::new(0);
+
+/// What a pipe takes at once if it takes anything (POSIX, `PIPE_BUF` on Linux).
+const PIPE_BYTES: usize = 4096;
+
+/// Writes a line if that can't block; whether it did.
+///
+/// The process has one thread. Blocked by a full pipe, it would answer no request and fire no timeout.
+fn write_line(line: &[u8]) -> bool {
+    let stdout = io::stdout();
+    let mut ready = [PollFd::new(&stdout, PollFlags::OUT)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let takes_it = line.len() <= PIPE_BYTES
+        && poll(&mut ready, Some(&at_once)).is_ok()
+        && ready[0].revents().contains(PollFlags::OUT);
+    // One write, so that lines of concurrent requests don't mix.
+    let is_written = takes_it && stdout.lock().write_all(line).is_ok();
+    if !is_written {
+        DROPPED_ENTRIES.fetch_add(1, Ordering::Relaxed);
+    }
+    is_written
+}
+
+/// Standard output for `tracing`, which hands over one line at a time.
+struct Output;
+
+impl Write for Output {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        write_line(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The request body, parsed: a workspace id, a name and an address that cannot be wrong (contract, section 1).
 //!
-//! All fields at fault are found in one pass and named together, so that whoever mends an import mends a row once. No
-//! sentence here repeats a value: it could be anything, and sentences end up in logs of callers.
+//! All invalid fields are found in one pass and named together, so that whoever fixes an import fixes a row once. No
+//! sentence here repeats a value: it could be anything, and sentences end up in the logs of callers.
 
 use std::{borrow::Cow, fmt, str, str::FromStr};
 
@@ -64,7 +64,7 @@ impl NewContact {
     ///
     /// # Errors
     ///
-    /// It is no JSON object, or members are at fault; then all of them are named.
+    /// It is no JSON object, or members are invalid; then all of them are named.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidBody> {
         let body = str::from_utf8(body).map_err(|_| InvalidBody::NotUtf8)?;
         let members: Members = serde_json::from_str(body).map_err(|error| {
@@ -109,19 +109,19 @@ struct Sentences {
 
 const WORKSPACE_ID: Sentences = Sentences {
     missing: "workspaceId is required",
-    repeated: "workspaceId stands more than once",
+    repeated: "workspaceId appears more than once",
     not_a_string: "workspaceId must be a string",
     invalid: "workspaceId must be a UUID in its hyphenated form, such as 0198c1a5-6f00-7000-8000-000000000000",
 };
 const NAME: Sentences = Sentences {
     missing: "name is required",
-    repeated: "name stands more than once",
+    repeated: "name appears more than once",
     not_a_string: "name must be a string",
     invalid: "name holds an unpaired surrogate",
 };
 const EMAIL: Sentences = Sentences {
     missing: "email is required",
-    repeated: "email stands more than once",
+    repeated: "email appears more than once",
     not_a_string: "email must be a string",
     invalid: "email must be an address such as jan@example.com",
 };
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_member_that_stands_twice_is_an_error_however_it_is_escaped() {
+    fn a_listed_member_that_appears_twice_is_an_error_however_it_is_escaped() {
         let body = format!(
             r#"{{"workspaceId":"{ID}","workspace\u0049d":"{ID}","name":"A","n\u0061me":"A","email":"a@b.de","\u0065mail":"a@b.de"}}"#
         );

@@ -61,10 +61,13 @@ impl World {
             .flat_map(|&name| std::iter::repeat_n(name.to_owned(), tries))
             .collect();
         let contacts: Vec<StoredContact> = names.iter().map(|name| contact(name)).collect();
-        let status = |ours: &StoredContact, found: &StoredContact| match Written::over(found.clone(), ours) {
-            Written::Created => 201,
-            Written::Existing(stored) if stored.contradicts(ours.name.as_deref().unwrap_or_default()) => 409,
+        let status = |ours: &StoredContact, found: &StoredContact| match Written::after_failed_condition(
+            ours.clone(),
+            found.clone(),
+        ) {
+            Written::Created(_) => 201,
             Written::Existing(_) => 200,
+            Written::Conflict(_) => 409,
         };
         let statuses = contacts
             .iter()

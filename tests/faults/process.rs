@@ -1,16 +1,27 @@
 //! Processes that are frozen, killed, or busy with a request that hangs.
 
-use std::{process::Command, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use harness::{
+    function::Function,
     proxy::Fault,
+    runtime_api::Outcome,
     service::{Answer, Service},
 };
 use serde_json::Value;
-use tokio::task::JoinSet;
+use tokio::{
+    io::AsyncReadExt as _,
+    net::{TcpListener, TcpSocket},
+    task::JoinSet,
+};
 
-use crate::BINARY;
+use crate::{BINARY, entries};
 
 fn signal(name: &str, process: u32) {
     let status = Command::new("kill")
@@ -28,7 +39,7 @@ async fn a_connection_that_died_while_the_process_was_frozen_costs_a_retry_and_n
     assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
     for n in 0..5 {
         signal("-STOP", process);
-        service.proxy.reset_idle_connections();
+        service.proxy.reset_idle_connections().await;
         signal("-CONT", process);
         let answer = service.send(&service.request("Ada", &format!("ada{n}@acme.de"))).await;
         assert_eq!(answer.status, 201);
@@ -108,4 +119,245 @@ async fn a_request_that_hangs_does_not_hold_the_others_of_its_process() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn the_connection_is_open_before_the_first_invocation() {
+    let service = Service::without_process(BINARY).await;
+    service.add_process(&[]);
+    service.runtime_api.wait_for_polls(1).await;
+    assert_eq!(service.proxy.openings(), 1);
+    assert_eq!(service.proxy.operations(), [""; 0]);
+    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
+    assert!(
+        service.proxy.calls().iter().all(|call| call.connection == 1),
+        "{:?}",
+        service.proxy.calls()
+    );
+    let entry = entries(&service.stop().await).remove(0);
+    assert_eq!(
+        entry["databaseAttempts"], 2,
+        "the read at the start is counted for no request"
+    );
+}
+
+#[tokio::test]
+async fn a_process_starts_whatever_the_database_does_at_its_start() {
+    for fault in [
+        Fault::HangBefore,
+        Fault::ResetBefore,
+        Fault::Bare500,
+        Fault::NotHttp,
+        Fault::Answer(400, "ThrottlingException"),
+        Fault::Answer(400, "AccessDeniedException"),
+        Fault::Answer(400, "ResourceNotFoundException"),
+    ] {
+        let service = Service::without_process(BINARY).await;
+        service.proxy.break_openings(fault);
+        service.add_process(&[]);
+        let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+        assert_eq!(answer.status, 201, "{fault:?}");
+        let lines = service.stop().await;
+        assert_eq!(entries(&lines).len(), lines.len(), "nothing is logged of it: {lines:?}");
+        assert_eq!(entries(&lines)[0]["databaseAttempts"], 2, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_died_between_start_and_first_invocation_costs_a_retry_and_no_error() {
+    let service = Service::without_process(BINARY).await;
+    let function = service.process(&[]);
+    let process = function.id().expect("it runs");
+    service.runtime_api.wait_for_polls(1).await;
+    signal("-STOP", process);
+    service.proxy.reset_idle_connections().await;
+    signal("-CONT", process);
+    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_pool_full_of_dead_connections_costs_no_request_its_response() {
+    const CONNECTIONS: usize = 16;
+    let service = Service::without_process(BINARY).await;
+    service.add_process(&[("AWS_LAMBDA_MAX_CONCURRENCY", &CONNECTIONS.to_string())]);
+    let service = Arc::new(service);
+    service.proxy.hold();
+    let mut burst = JoinSet::new();
+    for n in 0..CONNECTIONS {
+        let service = Arc::clone(&service);
+        burst.spawn(async move {
+            service
+                .send(&service.request("Ada", &format!("ada{n}@acme.de")))
+                .await
+                .status
+        });
+    }
+    service.proxy.wait_for_calls(CONNECTIONS).await;
+    service.proxy.release();
+    assert_eq!(burst.join_all().await, [201; CONNECTIONS]);
+    let last = service
+        .proxy
+        .calls()
+        .iter()
+        .map(|call| call.connection)
+        .max()
+        .expect("calls");
+    assert!(last >= CONNECTIONS, "{last}");
+    service
+        .proxy
+        .plan(move |_, call| (call.connection <= last).then_some(Fault::ResetBefore));
+    for n in 0..CONNECTIONS {
+        let answer = service
+            .send(&service.request("Grace", &format!("grace{n}@acme.de")))
+            .await;
+        assert_eq!(answer.status, 201, "{n}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_costs_no_request_its_response() {
+    const REQUESTS: usize = 400;
+    let service = Service::without_process(BINARY).await;
+    let mut process = tokio::process::Command::new(BINARY)
+        .env_clear()
+        .envs(service.environment(&[]))
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the function's binary");
+    let request = service.request("Ada", "ada@acme.de");
+    // A pipe takes 64 KiB, and an entry has more than 200 bytes.
+    let refused = request.clone().without("authorization");
+    for _ in 0..REQUESTS {
+        assert_eq!(service.send(&refused).await.status, 401);
+    }
+    // Read what there is, and the next entry can be written again.
+    let mut stdout = process.stdout.take().expect("it is a pipe");
+    let mut text = Vec::new();
+    while text.len() < 48 * 1024 {
+        assert_ne!(stdout.read_buf(&mut text).await.expect("it can be read"), 0);
+    }
+    assert_eq!(service.send(&request).await.status, 201);
+    process.kill().await.expect("it runs");
+    stdout.read_to_end(&mut text).await.expect("it can be read");
+    let text = String::from_utf8(text).expect("UTF-8");
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let entries = entries(&lines);
+    assert_eq!(entries.len(), lines.len(), "whole lines only");
+    let last = entries.last().expect("an entry");
+    assert_eq!(last["outcome"], "created");
+    let dropped = last["droppedEntries"].as_u64().expect("it says how many were dropped");
+    assert!(dropped > 0);
+    assert_eq!(usize::try_from(dropped).expect("a few") + entries.len(), REQUESTS + 1);
+}
+
+#[tokio::test]
+async fn a_process_without_a_runtime_api_ends_and_says_so_once() {
+    // Bound and not listening: connections are refused.
+    let refusing = TcpSocket::new_v4().expect("a socket");
+    refusing.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let closing = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let addresses = [refusing.local_addr(), closing.local_addr()].map(|address| address.expect("bound").to_string());
+    tokio::spawn(async move { while closing.accept().await.is_ok() {} });
+    let service = Service::without_process(BINARY).await;
+    for address in addresses {
+        for concurrency in ["1", "64"] {
+            let variables = [
+                ("AWS_LAMBDA_RUNTIME_API", &*address),
+                ("AWS_LAMBDA_MAX_CONCURRENCY", concurrency),
+            ];
+            let function = service.process(&variables);
+            assert!(!function.end().status().await.success());
+            let lines = function.stop().await;
+            assert_eq!(lines.len(), 1, "{lines:?}");
+            assert!(lines[0].contains("no more invocations"), "{lines:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn client_context_and_cognito_identity_are_never_read() {
+    for concurrency in ["1", "4"] {
+        let service = Service::without_process(BINARY).await;
+        service.add_process(&[("AWS_LAMBDA_MAX_CONCURRENCY", concurrency)]);
+        let event = service.request("Ada", "ada@acme.de").event().to_string();
+        for text in [
+            "no JSON: ada@acme.de",
+            r#"{"custom":{"dd":{"trace":"ada@acme.de"}}}"#,
+            "[]",
+        ] {
+            for name in ["Lambda-Runtime-Client-Context", "Lambda-Runtime-Cognito-Identity"] {
+                let deadline = SystemTime::now() + Duration::from_secs(10);
+                let headers = vec![(name, text.to_owned())];
+                let outcome = service.runtime_api.invoke_with(&event, deadline, headers).await;
+                let Outcome::Response(response) = outcome else {
+                    panic!("{name}: {text}: {outcome:?}")
+                };
+                assert!(matches!(Answer::of(&response).status, 200 | 201), "{name}: {text}");
+            }
+        }
+        let lines = service.stop().await;
+        assert_eq!(entries(&lines).len(), lines.len(), "{lines:?}");
+        assert!(!lines.concat().contains("ada@"), "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_500_leaves_its_place_in_the_log_and_the_process_serves_the_next_request() {
+    let service = Service::without_process(BINARY).await;
+    // How much memory a process takes that looks up no name, and so starts no thread.
+    let function = service.process(&[]);
+    assert_eq!(
+        service.send(&service.request("Grace", "grace@acme.de")).await.status,
+        201
+    );
+    let status = std::fs::read_to_string(format!("/proc/{}/status", function.id().expect("it runs"))).expect("Linux");
+    let kib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    };
+    let limit = kib("VmPeak:") + 1024;
+    function.stop().await;
+
+    // Less than a thread's stack is left, and a look-up without a thread panics inside tokio.
+    let mut command = tokio::process::Command::new("sh");
+    command
+        .args(["-c", &format!("ulimit -S -v {limit} && exec \"$0\""), BINARY])
+        .env_clear()
+        .envs(service.environment(&[(
+            "AWS_ENDPOINT_URL_DYNAMODB",
+            &service.proxy.url.replace("127.0.0.1", "localhost"),
+        )]));
+    let function = Function::run(command, |_| {}).expect("a shell");
+    let request = service.request("Ada", "ada@acme.de");
+    let answer = service.send(&request).await;
+    assert_eq!(answer.status, 500, "{answer:?}");
+    let unlimited = Command::new("prlimit")
+        .args(["--as=unlimited", "--pid", &function.id().expect("it runs").to_string()])
+        .status();
+    assert!(unlimited.expect("prlimit").success());
+    assert_eq!(service.send(&request).await.status, 201);
+
+    let lines = function.stop().await;
+    let panics: Vec<Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("a JSON line"))
+        .filter(|line: &Value| line["message"] == "panic")
+        .collect();
+    let place = panics.last().expect("a panic")["place"].as_str().expect("its place");
+    assert!(
+        Path::new(place.split(':').next().expect("a path"))
+            .extension()
+            .is_some(),
+        "{place}"
+    );
+    let entry = entries(&lines).remove(0);
+    assert_eq!(
+        (&entry["outcome"], &entry["operation"]),
+        (&"fault".into(), &"BatchGetItem".into())
+    );
+    assert!(
+        !lines.concat().contains("spawn"),
+        "the panic's payload is in no line: {lines:?}"
+    );
 }

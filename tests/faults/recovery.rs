@@ -1,6 +1,9 @@
 //! Single faults that need more than breaking a call: left out keys, deadlines, clocks, connections.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
 use harness::{proxy::Fault, service::Service};
 use serde_json::{Value, json};
@@ -44,12 +47,43 @@ async fn keys_that_were_left_out_are_asked_for_again_and_only_those() {
 }
 
 #[tokio::test]
-async fn an_answer_that_says_nothing_of_the_key_is_no_unknown_key() {
+async fn a_batch_without_responses_is_no_unknown_key() {
     let service = Service::start(BINARY).await;
-    break_first(&service, "BatchGetItem", Fault::Answer(200, "Nothing"), 1);
+    break_first(&service, "BatchGetItem", Fault::EmptyObject, ATTEMPTS - 1);
+    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    break_first(&service, "BatchGetItem", Fault::EmptyObject, ATTEMPTS);
     let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
     assert_eq!(last_line(&service).await["fault"], "unreadable");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_put_right_costs_a_retry_and_no_error() {
+    let service = Service::start(BINARY).await;
+    let send = async |name: &str| {
+        service
+            .send(&service.request("Ada", &format!("{name}@acme.de")))
+            .await
+            .status
+    };
+    // One wrong `Date`, on a response that is retried anyway, and the SDK takes its own clock for wrong.
+    let seen = AtomicUsize::new(0);
+    service.proxy.plan(move |_, call| {
+        if seen.fetch_add(1, Ordering::Relaxed) == 0 {
+            return Some(Fault::Bare500WithWrongDate);
+        }
+        call.signed_at.starts_with("2100").then_some(Fault::SignatureExpired)
+    });
+    assert_eq!(send("ada").await, 201);
+    // The machine's clock is off, as DynamoDB sees it, and the SDK learns by how much.
+    break_first(&service, "BatchGetItem", Fault::ClockSkew, 1);
+    assert_eq!(send("grace").await, 201);
+    // Then it is put right.
+    service
+        .proxy
+        .plan(|_, call| call.signed_at.starts_with("2100").then_some(Fault::SignatureExpired));
+    assert_eq!(send("mary").await, 201);
 }
 
 #[tokio::test]
@@ -97,12 +131,10 @@ async fn a_deadline_in_the_past_counts_as_none() {
 #[tokio::test]
 async fn a_database_that_refuses_connections_is_503() {
     let service = Service::without_process(BINARY).await;
-    // A port that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .expect("a port")
-        .local_addr()
-        .expect("bound")
-        .port();
+    // Bound and not listening: nobody else can take the port, and nobody answers at it.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let port = socket.local_addr().expect("bound").port();
     service.add_process(&[("AWS_ENDPOINT_URL_DYNAMODB", &format!("http://127.0.0.1:{port}"))]);
     let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));

@@ -1,4 +1,4 @@
-//! What a million contacts cost, from measured CPU and public prices.
+//! What a million contacts cost, and a month without any: from measured CPU, measured log bytes and public prices.
 
 use std::fmt::Write as _;
 
@@ -16,8 +16,14 @@ mod price {
     pub const WRITE_UNIT: f64 = 0.625e-6;
     /// Amazon DynamoDB pricing, on-demand: a read unit, which is one strongly consistent read of up to 4 KB.
     pub const READ_UNIT: f64 = 0.125e-6;
-    /// `CloudWatch` pricing: a GB of ingested logs.
+    /// `CloudWatch` pricing: a GB of ingested logs, vended logs of API Gateway included.
     pub const LOG_GB: f64 = 0.50;
+    /// `CloudWatch` pricing: a metric that an alarm watches, a month.
+    pub const ALARM_METRIC: f64 = 0.10;
+    /// `CloudWatch` pricing: a custom metric, a month.
+    pub const CUSTOM_METRIC: f64 = 0.30;
+    /// `CloudWatch` pricing: a dashboard beyond the first three of an account, a month.
+    pub const DASHBOARD: f64 = 3.00;
 }
 const PRICES_READ: &str = "December 2025";
 
@@ -30,81 +36,203 @@ const MEMORY_SIZES: [u32; 4] = [128, 256, 512, 1024];
 /// The memory that buys one CPU (AWS Lambda Developer Guide, "Configure Lambda function memory").
 const MEMORY_OF_A_CPU: f64 = 1769.0;
 
-struct Cost {
-    warm_milliseconds: f64,
-    cold_milliseconds: f64,
-    lambda: f64,
+/// What Lambda itself writes about an invocation unless it is told not to, as `typical` doesn't (AWS Lambda Developer
+/// Guide, "Log and monitor"): of the usual length.
+const PLATFORM_LINES: &str = "\
+START RequestId: 8f507cfc-1c3b-4697-b07a-ac58fc914c95 Version: 3
+END RequestId: 8f507cfc-1c3b-4697-b07a-ac58fc914c95
+REPORT RequestId: 8f507cfc-1c3b-4697-b07a-ac58fc914c95\tDuration: 12.34 ms\tBilled Duration: 13 ms\tMemory Size: 256 MB\t\
+Max Memory Used: 20 MB\t
+";
+
+/// What the access log holds for a created contact: values of the usual length, those of `.ci/check-template`.
+const ACCESS_LOG: [(&str, &str); 8] = [
+    ("$context.requestId", "JKJaXmPLvHcESHA="),
+    ("$context.httpMethod", "POST"),
+    ("$context.routeKey", "ANY /api/contacts"),
+    ("$context.status", "201"),
+    ("$context.responseLatency", "21"),
+    ("$context.integrationLatency", "19"),
+    ("$context.error.responseType", "-"),
+    ("$context.integrationErrorMessage", "-"),
+];
+
+/// What `template.yaml` says that costs money.
+pub struct Template {
+    memory: u32,
+    /// The access log's line for a created contact, in bytes.
+    access_log_bytes: usize,
+    alarm_metrics: usize,
 }
 
-/// What Lambda charges for a million requests, in dollars. One thread does the work, so more than one CPU doesn't help.
-fn lambda(figures: &Figures, memory: u32) -> Cost {
+impl Template {
+    /// Nothing if the template has no memory size or no access log.
+    pub fn parse(text: &str) -> Option<Self> {
+        let memory = text.lines().find_map(|line| line.trim().strip_prefix("MemorySize:"))?;
+        let format = text
+            .lines()
+            .map(str::trim)
+            .find(|line| line.starts_with("{\"requestId\""))?;
+        let line = ACCESS_LOG.iter().fold(format.to_owned(), |line, (variable, value)| {
+            line.replace(variable, value)
+        });
+        let metrics = text.matches(" MetricName:").count();
+        Some(Self {
+            memory: memory.trim().parse().ok()?,
+            access_log_bytes: line.len(),
+            alarm_metrics: metrics - text.matches("Type: AWS::Logs::MetricFilter").count(),
+        })
+    }
+}
+
+struct Duration {
+    warm_milliseconds: f64,
+    cold_milliseconds: f64,
+    /// What Lambda charges for the time of a million requests, in dollars.
+    charge: f64,
+}
+
+/// One thread does the work, so more than one CPU doesn't help.
+fn duration(figures: &Figures, memory: u32) -> Duration {
     let share = (f64::from(memory) / MEMORY_OF_A_CPU).min(1.0);
     let warm = WAITING + figures.warm_cpu.median() / 1000.0 / share;
     let cold = WAITING + figures.cold_cpu.median() / share;
     // Billed in whole milliseconds, the initialisation included.
     let billed = warm.ceil() + COLD_STARTS_A_REQUEST * cold.ceil();
     let gb_seconds = billed / 1000.0 * f64::from(memory) / 1024.0;
-    Cost {
+    Duration {
         warm_milliseconds: warm,
         cold_milliseconds: cold,
-        lambda: (price::LAMBDA_REQUEST + gb_seconds * price::LAMBDA_GB_SECOND) * 1e6,
+        charge: gb_seconds * price::LAMBDA_GB_SECOND * 1e6,
     }
 }
 
-/// The table, and what speaks for the memory that the template gives the function.
-pub fn table(all: &Comparison, template_memory: u32) -> String {
-    let http_api = price::HTTP_API_REQUEST * 1e6;
-    let dynamodb = (price::WRITE_UNIT + 2.0 * price::READ_UNIT) * 1e6;
-    let logs = |figures: &Figures| figures.log.median() / 1e9 * price::LOG_GB * 1e6;
+fn logs(bytes: f64) -> f64 {
+    bytes / 1e9 * price::LOG_GB * 1e6
+}
+
+/// The tables, and what speaks for the memory that the template gives the function.
+pub fn table(all: &Comparison, template: &Template) -> String {
+    let programs = [&all.ours, &all.typical];
+    let durations = programs.map(|figures| duration(figures, template.memory));
+    let own_bytes = programs.map(|figures| figures.log.median());
+    // Few enough bytes that no float loses any.
+    #[allow(clippy::cast_precision_loss)]
+    let [platform_bytes, access_bytes] = [PLATFORM_LINES.len(), template.access_log_bytes].map(|bytes| bytes as f64);
+    let same = |dollars: f64| [dollars; 2];
+    let rows = [
+        (
+            "API Gateway: one request to an HTTP API".to_owned(),
+            same(price::HTTP_API_REQUEST * 1e6),
+        ),
+        ("DynamoDB: one write unit".to_owned(), same(price::WRITE_UNIT * 1e6)),
+        (
+            "DynamoDB: two strongly consistent reads".to_owned(),
+            same(2.0 * price::READ_UNIT * 1e6),
+        ),
+        ("Lambda: one request".to_owned(), same(price::LAMBDA_REQUEST * 1e6)),
+        (
+            format!(
+                "Lambda: {} MB for {:.0} ms (typical {:.0} ms), arm64",
+                template.memory, durations[0].warm_milliseconds, durations[1].warm_milliseconds
+            ),
+            [durations[0].charge, durations[1].charge],
+        ),
+        (
+            format!(
+                "logs: the function's own, {:.0} bytes (typical {:.0})",
+                own_bytes[0], own_bytes[1]
+            ),
+            own_bytes.map(logs),
+        ),
+        (
+            format!("logs: Lambda's START, END and REPORT, none (typical {platform_bytes:.0} bytes)"),
+            [0.0, logs(platform_bytes)],
+        ),
+        (
+            format!("logs: the access log, {access_bytes:.0} bytes"),
+            same(logs(access_bytes)),
+        ),
+    ];
     let mut table = "\
-| memory, MB | warm, ms | cold start, ms | Lambda | HTTP API | DynamoDB | logs | all | typical: warm, ms | cold start, ms | Lambda | logs | all |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| a million contacts | create-contact, $ | typical, $ |
+| --- | --- | --- |
 "
     .to_owned();
-    for memory in MEMORY_SIZES {
-        let [ours, typical] = [&all.ours, &all.typical].map(|figures| {
-            let cost = lambda(figures, memory);
-            let sum = cost.lambda + http_api + dynamodb + logs(figures);
-            (cost, sum)
-        });
-        let _ = writeln!(
-            table,
-            "| {memory} | {:.0} | {:.0} | {:.2} | {http_api:.2} | {dynamodb:.3} | {:.2} | **{:.2}** | {:.0} | {:.0} | {:.2} | {:.2} | {:.2} |",
-            ours.0.warm_milliseconds,
-            ours.0.cold_milliseconds,
-            ours.0.lambda,
-            logs(&all.ours),
-            ours.1,
-            typical.0.warm_milliseconds,
-            typical.0.cold_milliseconds,
-            typical.0.lambda,
-            logs(&all.typical),
-            typical.1,
-        );
+    for (what, [ours, typical]) in &rows {
+        let _ = writeln!(table, "| {what} | {ours:.3} | {typical:.3} |");
     }
-    let _ = write!(
-        table,
+    let [ours, typical] = [0, 1].map(|program| rows.iter().map(|(_, dollars)| dollars[program]).sum::<f64>());
+    let _ = writeln!(table, "| **all** | **{ours:.2}** | **{typical:.2}** |");
+    table + &fixed_costs(template) + &assumptions() + &memory_sizes(all, template)
+}
+
+fn fixed_costs(template: &Template) -> String {
+    // Few enough metrics that no float loses any.
+    #[allow(clippy::cast_precision_loss)]
+    let alarms = template.alarm_metrics as f64 * price::ALARM_METRIC;
+    format!(
         "
-US dollars for a million contacts: us-east-1, arm64, public on-demand prices of {PRICES_READ}, no free tier. Times: the CPU
-measured above by the memory's share of a CPU, and {WAITING:.0} ms of waiting for DynamoDB's two answers (assumed); one request in
-{:.0} meets a cold start (assumed). DynamoDB: one write unit and two read units. Logs at ${:.2} a GB: {:.0} bytes a request, which are
-its metrics too; typical writes {:.0} and has none.
+| a month, whatever the traffic | price, $ | here, $ |
+| --- | --- | --- |
+| alarms on {} metrics | {:.2} each | {alarms:.2} |
+| one metric for each outcome that occurs | {:.2} each, for the hours with data | up to {:.2} |
+| the dashboard | {:.2}, the first three of an account free | 0 to {:.2} |
+| storage and point-in-time recovery | 0.25 and 0.20 a GB; a million contacts are about 0.5 GB | by use |
+| logs kept | 0.03 a GB, compressed | by use |
+| encryption with the AWS managed key, CodeDeploy, SNS by e-mail, the stream unless read | | 0, or cents |
+",
+        template.alarm_metrics,
+        price::ALARM_METRIC,
+        price::CUSTOM_METRIC,
+        14.0 * price::CUSTOM_METRIC,
+        price::DASHBOARD,
+        price::DASHBOARD,
+    )
+}
+
+fn assumptions() -> String {
+    format!(
+        "
+US dollars, us-east-1, public on-demand prices of {PRICES_READ} (the services' pricing pages), no free tier. Times: the CPU measured
+above by the memory's share of a CPU, and {WAITING:.0} ms of waiting for DynamoDB's two responses (assumed). One request in {:.0} meets a
+cold start (assumed). Logs cost {:.2} a GB. A retry that gets `200` costs the same; a refused request costs no write unit.
 ",
         1.0 / COLD_STARTS_A_REQUEST,
         price::LOG_GB,
-        all.ours.log.median(),
-        all.typical.log.median(),
-    );
-    let least = lambda(&all.ours, MEMORY_SIZES[0]);
-    let chosen = lambda(&all.ours, template_memory);
+    )
+}
+
+fn memory_sizes(all: &Comparison, template: &Template) -> String {
+    let mut table = "
+| memory, MB | warm, ms | cold start, ms | duration charge, $ | typical: warm, ms | cold start, ms | duration charge, $ |
+| --- | --- | --- | --- | --- | --- | --- |
+"
+    .to_owned();
+    for memory in MEMORY_SIZES {
+        let [ours, typical] = [&all.ours, &all.typical].map(|figures| duration(figures, memory));
+        let _ = writeln!(
+            table,
+            "| {memory} | {:.0} | {:.0} | {:.3} | {:.0} | {:.0} | {:.3} |",
+            ours.warm_milliseconds,
+            ours.cold_milliseconds,
+            ours.charge,
+            typical.warm_milliseconds,
+            typical.cold_milliseconds,
+            typical.charge,
+        );
+    }
+    let least = duration(&all.ours, MEMORY_SIZES[0]);
+    let chosen = duration(&all.ours, template.memory);
     let _ = write!(
         table,
         "
-The template gives the function {template_memory} MB: against {} MB a million contacts cost {:.2} dollars more, and a cold start
-takes {:.0} ms instead of {:.0}, a request {:.0} instead of {:.0}. What comes after that in memory buys less time for more money.
+The template gives the function {} MB. Compared with {} MB, a million contacts cost {:.2} dollars more, and a cold start takes {:.0} ms
+instead of {:.0}, a request {:.0} instead of {:.0}. More memory buys less time for more money.
 ",
+        template.memory,
         MEMORY_SIZES[0],
-        chosen.lambda - least.lambda,
+        chosen.charge - least.charge,
         chosen.cold_milliseconds,
         least.cold_milliseconds,
         chosen.warm_milliseconds,

@@ -10,14 +10,52 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
+    sync::{oneshot, watch},
     task::JoinHandle,
 };
 
+type Lines = Arc<Mutex<Vec<String>>>;
+
 /// A running process of the function; it is killed when this is dropped.
 pub struct Function {
-    child: Child,
-    lines: Arc<Mutex<Vec<String>>>,
+    id: Option<u32>,
+    /// Dropping it kills the process.
+    kill: Option<oneshot::Sender<()>>,
+    end: End,
     readers: Vec<JoinHandle<()>>,
+}
+
+/// Tells when a process ends, and what it wrote until then.
+#[derive(Clone)]
+pub struct End {
+    status: watch::Receiver<Option<ExitStatus>>,
+    lines: Lines,
+}
+
+impl End {
+    /// Waits for the process to end.
+    ///
+    /// # Panics
+    ///
+    /// The process can't be waited for.
+    pub async fn status(&mut self) -> ExitStatus {
+        let status = self
+            .status
+            .wait_for(Option::is_some)
+            .await
+            .expect("its process is waited for");
+        status.expect("there is one")
+    }
+
+    /// What the process has written, line by line, standard output and error mixed.
+    ///
+    /// # Panics
+    ///
+    /// Never: no holder of the lock panics.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().expect("no holder panics").clone()
+    }
 }
 
 impl Function {
@@ -31,15 +69,26 @@ impl Function {
         environment: &[(String, String)],
         on_line: impl Fn(&str) + Clone + Send + 'static,
     ) -> io::Result<Self> {
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .env_clear()
-            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .envs(environment.iter().map(|(name, value)| (name, value)));
+        Self::run(command, on_line)
+    }
+
+    /// Starts a command as it is, but for its input and outputs.
+    ///
+    /// # Errors
+    ///
+    /// The command can't be started.
+    pub fn run(mut command: Command, on_line: impl Fn(&str) + Clone + Send + 'static) -> io::Result<Self> {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let lines = Arc::new(Mutex::new(Vec::new()));
+        let lines = Lines::default();
         let mut readers = Vec::new();
         if let Some(stdout) = child.stdout.take() {
             readers.push(tokio::spawn(keep(stdout, Arc::clone(&lines), on_line.clone())));
@@ -47,22 +96,28 @@ impl Function {
         if let Some(stderr) = child.stderr.take() {
             readers.push(tokio::spawn(keep(stderr, Arc::clone(&lines), on_line)));
         }
-        Ok(Self { child, lines, readers })
+        let (kill, killed) = oneshot::channel();
+        let (ended, status) = watch::channel(None);
+        let id = child.id();
+        tokio::spawn(wait(child, killed, ended));
+        Ok(Self {
+            id,
+            kill: Some(kill),
+            end: End { status, lines },
+            readers,
+        })
     }
 
-    /// The process's id, while it runs.
+    /// The process's id.
     #[must_use]
     pub fn id(&self) -> Option<u32> {
-        self.child.id()
+        self.id
     }
 
-    /// Waits for the process to end by itself.
-    ///
-    /// # Errors
-    ///
-    /// It can't be waited for.
-    pub async fn ended(&mut self) -> io::Result<ExitStatus> {
-        self.child.wait().await
+    /// Tells when the process ends.
+    #[must_use]
+    pub fn end(&self) -> End {
+        self.end.clone()
     }
 
     /// Ends the process and gives all that it wrote, line by line, standard output and error mixed.
@@ -71,16 +126,28 @@ impl Function {
     ///
     /// A reader of the output panicked.
     pub async fn stop(mut self) -> Vec<String> {
-        // It may have ended by itself.
-        let _ = self.child.kill().await;
+        drop(self.kill.take());
+        self.end.status().await;
         for reader in self.readers.drain(..) {
             reader.await.expect("a reader of the output");
         }
-        std::mem::take(&mut self.lines.lock().expect("no holder panics"))
+        self.end.lines()
     }
 }
 
-async fn keep(output: impl AsyncRead + Unpin, lines: Arc<Mutex<Vec<String>>>, on_line: impl Fn(&str)) {
+/// Waits for a process to end, by itself or because it is killed.
+async fn wait(mut child: Child, killed: oneshot::Receiver<()>, ended: watch::Sender<Option<ExitStatus>>) {
+    tokio::select! {
+        _ = child.wait() => {}
+        // It may have ended by itself.
+        _ = killed => drop(child.kill().await),
+    }
+    if let Ok(status) = child.wait().await {
+        ended.send_replace(Some(status));
+    }
+}
+
+async fn keep(output: impl AsyncRead + Unpin, lines: Lines, on_line: impl Fn(&str)) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     while matches!(output.read_until(b'\n', &mut line).await, Ok(1..)) {

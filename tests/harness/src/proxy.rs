@@ -6,8 +6,10 @@
 use std::{
     io,
     sync::{Arc, Mutex},
+    time::SystemTime,
 };
 
+use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat as Format};
 use axum::http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{
@@ -39,13 +41,23 @@ pub enum Fault {
     Cut,
     /// Passes the call on and answers 200 with a body that is not JSON.
     NotJson,
+    /// Passes the call on and answers 200 without a body.
+    Empty,
+    /// Passes the call on and answers 200 with an empty object, as DynamoDB does for what it has not found.
+    EmptyObject,
+    /// Passes the call on and answers with bytes that are not HTTP.
+    NotHttp,
     /// Answers 500 without a body; the call doesn't reach the engine.
     Bare500,
+    /// As `Bare500`, with a `Date` in the year 2100.
+    Bare500WithWrongDate,
     /// Answers a `BatchGetItem` with 200, one table's key processed and the others left in `UnprocessedKeys`; a call for a
     /// single table has it left out.
     Unprocessed,
-    /// Answers that the signature is expired, with a `Date` an hour ahead of this machine's clock.
+    /// Answers that the signature is expired, with a `Date` in the year 2100.
     ClockSkew,
+    /// Answers that the signature is expired, with the right `Date`.
+    SignatureExpired,
 }
 
 /// A call as it came in.
@@ -57,6 +69,15 @@ pub struct Call {
     pub input: Value,
     /// Which connection it came on, counted from 1.
     pub connection: usize,
+    /// When it says that it was signed: `x-amz-date`, such as `20260210T143000Z`.
+    pub signed_at: String,
+}
+
+impl Call {
+    /// Whether it is the read of a key that nobody can have, by which a process opens its connection.
+    fn is_opening(&self) -> bool {
+        self.operation == "GetItem" && self.input["Key"]["keyHash"]["S"] == "-"
+    }
 }
 
 type Plan = Box<dyn Fn(usize, &Call) -> Option<Fault> + Send + Sync>;
@@ -65,8 +86,12 @@ struct Shared {
     engine: String,
     calls: watch::Sender<Vec<Call>>,
     plan: Mutex<Plan>,
+    openings: watch::Sender<usize>,
+    opening_fault: Mutex<Option<Fault>>,
     connections: Mutex<usize>,
+    open: watch::Sender<usize>,
     resets: watch::Sender<()>,
+    held: watch::Sender<bool>,
     client: Client<HttpConnector, Full<axum::body::Bytes>>,
 }
 
@@ -97,7 +122,11 @@ impl Proxy {
             engine: engine.to_owned(),
             calls: watch::channel(Vec::new()).0,
             plan: Mutex::new(Box::new(|_, _| None)),
+            openings: watch::channel(0).0,
+            opening_fault: Mutex::default(),
             connections: Mutex::new(0),
+            open: watch::channel(0).0,
+            held: watch::channel(false).0,
             resets: watch::channel(()).0,
             client: Client::builder(TokioExecutor::new()).build_http(),
         });
@@ -122,15 +151,50 @@ impl Proxy {
         self.shared.calls.borrow().clone()
     }
 
+    /// What to do with the read by which a process opens its connection. It is no request's call, so plans and
+    /// [`Proxy::calls`] leave it out.
+    ///
+    /// # Panics
+    ///
+    /// Never: no holder of the lock panics.
+    pub fn break_openings(&self, fault: Fault) {
+        *self.shared.opening_fault.lock().expect("no holder panics") = Some(fault);
+    }
+
+    /// How many processes have opened their connection.
+    #[must_use]
+    pub fn openings(&self) -> usize {
+        *self.shared.openings.borrow()
+    }
+
     /// Their operations.
     #[must_use]
     pub fn operations(&self) -> Vec<String> {
         self.calls().into_iter().map(|call| call.operation).collect()
     }
 
-    /// Resets every connection on which no call is under way, as a network does that has forgotten them.
-    pub fn reset_idle_connections(&self) {
+    /// Resets every connection, as a network does that has forgotten them, and waits until that is done. No call may be
+    /// under way.
+    ///
+    /// # Panics
+    ///
+    /// Never: the proxy keeps the channel open.
+    pub async fn reset_idle_connections(&self) {
         self.shared.resets.send_replace(());
+        let mut open = self.shared.open.subscribe();
+        open.wait_for(|&open| open == 0)
+            .await
+            .expect("the proxy keeps the channel open");
+    }
+
+    /// From now on lets calls in, and keeps them waiting until [`Proxy::release`].
+    pub fn hold(&self) {
+        self.shared.held.send_replace(true);
+    }
+
+    /// Lets the calls go on that [`Proxy::hold`] keeps.
+    pub fn release(&self) {
+        self.shared.held.send_replace(false);
     }
 
     /// Waits until this many calls have come in.
@@ -157,9 +221,11 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             *connections
         };
         let shared = Arc::clone(&shared);
+        shared.open.send_modify(|open| *open += 1);
         connections.spawn(async move {
             // The function may go away at any time.
             let _ = serve(stream, number, &shared).await;
+            shared.open.send_modify(|open| *open -= 1);
         });
     }
 }
@@ -185,14 +251,20 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io:
                 .to_owned(),
             input: serde_json::from_slice(&body).unwrap_or_default(),
             connection,
+            signed_at: header(&head, "x-amz-date").to_owned(),
         };
-        let fault = {
+        let fault = if call.is_opening() {
+            shared.openings.send_modify(|count| *count += 1);
+            *shared.opening_fault.lock().expect("no holder panics")
+        } else {
             let plan = shared.plan.lock().expect("no plan panics");
             let before = shared.calls.borrow().len();
             let fault = plan(before, &call);
             shared.calls.send_modify(|calls| calls.push(call.clone()));
             fault
         };
+        // The sender lives as long as this task's `shared`.
+        let _ = shared.held.subscribe().wait_for(|held| !held).await;
         match fault {
             None => {
                 let (status, answer) = pass_on(shared, &head, body).await?;
@@ -223,21 +295,41 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io:
                 pass_on(shared, &head, body).await?;
                 write_answer(&mut stream, 200, "", b"<html>It works!</html>").await?;
             }
+            Some(Fault::Empty) => {
+                pass_on(shared, &head, body).await?;
+                write_answer(&mut stream, 200, "", b"").await?;
+            }
+            Some(Fault::EmptyObject) => {
+                pass_on(shared, &head, body).await?;
+                write_answer(&mut stream, 200, "", b"{}").await?;
+            }
+            Some(Fault::NotHttp) => {
+                pass_on(shared, &head, body).await?;
+                stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n\r\n").await?;
+                return until_closed(stream).await;
+            }
             Some(Fault::Bare500) => write_answer(&mut stream, 500, "", b"").await?,
+            Some(Fault::Bare500WithWrongDate) => write_answer(&mut stream, 500, WRONG_DATE, b"").await?,
             Some(Fault::Unprocessed) => {
                 let answer = leave_unprocessed(shared, &head, &call.input).await?;
                 write_answer(&mut stream, 200, "", answer.to_string().as_bytes()).await?;
             }
-            Some(Fault::ClockSkew) => {
-                let date = "date: Fri, 01 Jan 2100 00:00:00 GMT\r\n";
-                let answer = json!({
-                    "__type": "com.amazon.coral.service#InvalidSignatureException",
-                    "message": "Signature expired",
-                });
-                write_answer(&mut stream, 400, date, answer.to_string().as_bytes()).await?;
+            Some(Fault::ClockSkew) => write_answer(&mut stream, 400, WRONG_DATE, SIGNATURE_EXPIRED).await?,
+            Some(Fault::SignatureExpired) => {
+                let date = format!("date: {}\r\n", http_date(SystemTime::now()));
+                write_answer(&mut stream, 400, &date, SIGNATURE_EXPIRED).await?;
             }
         }
     }
+}
+
+const WRONG_DATE: &str = "date: Fri, 01 Jan 2100 00:00:00 GMT\r\n";
+const SIGNATURE_EXPIRED: &[u8] =
+    br#"{"__type":"com.amazon.coral.service#InvalidSignatureException","message":"Signature expired"}"#;
+
+fn http_date(time: SystemTime) -> String {
+    let time = DateTime::from(time).fmt(Format::HttpDate);
+    time.expect("a time in this millennium")
 }
 
 /// A request's head and body; none at the end of the connection.

@@ -18,8 +18,9 @@ use axum::{
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
-    sync::{Mutex as AsyncMutex, mpsc, oneshot},
+    sync::{Mutex as AsyncMutex, mpsc, oneshot, watch},
     task::JoinHandle,
+    time::timeout,
 };
 use uuid::Uuid;
 
@@ -36,12 +37,18 @@ struct Invocation {
     id: String,
     event: Vec<u8>,
     deadline: SystemTime,
+    headers: Vec<(&'static str, String)>,
 }
+
+/// How long a process may take to ask for an invocation, and then to end it, on the busiest of machines. The tests' bound
+/// against waiting for ever; the service's own times are far shorter.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Shared {
     queue: mpsc::UnboundedSender<Invocation>,
     next: AsyncMutex<mpsc::UnboundedReceiver<Invocation>>,
     running: Mutex<HashMap<String, oneshot::Sender<Outcome>>>,
+    polls: watch::Sender<usize>,
 }
 
 /// A Runtime API for any number of processes of one function; it ends when it is dropped.
@@ -69,6 +76,7 @@ impl RuntimeApi {
             queue,
             next: AsyncMutex::new(next),
             running: Mutex::default(),
+            polls: watch::channel(0).0,
         });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
@@ -109,11 +117,21 @@ impl RuntimeApi {
     }
 
     /// Invokes the function with a deadline of its own.
+    pub async fn invoke_with_deadline(&self, event: impl AsRef<[u8]>, deadline: SystemTime) -> Outcome {
+        self.invoke_with(event, deadline, vec![]).await
+    }
+
+    /// Invokes the function with a deadline and further headers of the Runtime API.
     ///
     /// # Panics
     ///
-    /// The Runtime API itself is gone.
-    pub async fn invoke_with_deadline(&self, event: impl AsRef<[u8]>, deadline: SystemTime) -> Outcome {
+    /// No process asks for the invocation, or none ends it.
+    pub async fn invoke_with(
+        &self,
+        event: impl AsRef<[u8]>,
+        deadline: SystemTime,
+        headers: Vec<(&'static str, String)>,
+    ) -> Outcome {
         let (answered, answer) = oneshot::channel();
         let id = Uuid::new_v4().to_string();
         self.shared
@@ -125,22 +143,51 @@ impl RuntimeApi {
             id,
             event: event.as_ref().to_owned(),
             deadline,
+            headers,
         };
         self.shared
             .queue
             .send(invocation)
             .expect("the queue lives as long as this");
-        answer.await.expect("the Runtime API is there")
+        self.wait_for_polls(1).await;
+        timeout(PATIENCE, answer)
+            .await
+            .expect("the invocation is ended")
+            .expect("the Runtime API is there")
+    }
+
+    /// Waits until processes have asked for an invocation this many times.
+    ///
+    /// # Panics
+    ///
+    /// They don't.
+    pub async fn wait_for_polls(&self, count: usize) {
+        let mut polls = self.shared.polls.subscribe();
+        let polled = timeout(PATIENCE, polls.wait_for(|&polls| polls >= count)).await;
+        polled
+            .expect("a process asks for an invocation")
+            .expect("the Runtime API is there");
     }
 }
 
 async fn next_invocation(State(shared): State<Arc<Shared>>) -> Response<Body> {
+    shared.polls.send_modify(|polls| *polls += 1);
     let invocation = shared.next.lock().await.recv().await;
-    let Some(Invocation { id, event, deadline }) = invocation else {
+    let Some(Invocation {
+        id,
+        event,
+        deadline,
+        headers,
+    }) = invocation
+    else {
         return status(StatusCode::INTERNAL_SERVER_ERROR);
     };
     let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    Response::builder()
+    let mut response = Response::builder();
+    for (name, value) in headers {
+        response = response.header(name, value);
+    }
+    response
         .header("Content-Type", "application/json")
         .header("Lambda-Runtime-Aws-Request-Id", id)
         .header("Lambda-Runtime-Deadline-Ms", deadline.to_string())

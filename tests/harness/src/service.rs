@@ -11,12 +11,13 @@ use std::{
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use axum::http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::{
     engine::{Engine, Tables},
     fixture::{self, Key},
-    function::Function,
+    function::{End, Function},
     openapi::OpenApi,
     proxy::Proxy,
     runtime_api::{Outcome, RuntimeApi},
@@ -112,7 +113,7 @@ impl Answer {
         let mut add = |name: &str, value: &Value| {
             let value = value.as_str().expect("a header's value").to_owned();
             let before = headers.insert(name.to_ascii_lowercase(), value);
-            assert_eq!(before, None, "{name} stands twice");
+            assert_eq!(before, None, "{name} appears twice");
         };
         for (name, value) in response["headers"].as_object().into_iter().flatten() {
             add(name, value);
@@ -317,6 +318,12 @@ impl Service {
     ///
     /// It can't be started.
     pub fn process(&self, changes: &[(&str, &str)]) -> Function {
+        Function::start(&self.binary, &self.environment(changes), |_| {}).expect("the function's binary")
+    }
+
+    /// A process's environment, with variables changed or added; an empty value takes one away.
+    #[must_use]
+    pub fn environment(&self, changes: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut environment = self.environment.clone();
         for (name, value) in changes {
             environment.retain(|(found, _)| found != name);
@@ -324,7 +331,7 @@ impl Service {
                 environment.push(((*name).to_owned(), (*value).to_owned()));
             }
         }
-        Function::start(&self.binary, &environment, |_| {}).expect("the function's binary")
+        environment
     }
 
     /// Ends the processes and gives all that they wrote.
@@ -366,9 +373,37 @@ impl Service {
     ///
     /// The invocation ends in an error.
     pub async fn invoke(&self, event: &Value) -> Answer {
-        match self.runtime_api.invoke(&event.to_string()).await {
+        self.answer(self.runtime_api.invoke(&event.to_string())).await
+    }
+
+    /// The response that an invocation ends with. A process that ends fails the test at once, with what it wrote.
+    async fn answer(&self, invocation: impl Future<Output = Outcome>) -> Answer {
+        let outcome = tokio::select! {
+            outcome = invocation => outcome,
+            lines = self.first_end() => panic!("a process of the function ended: {lines:#?}"),
+        };
+        match outcome {
             Outcome::Response(response) => Answer::of(&response),
             Outcome::Error(error) => panic!("an invocation error: {error}"),
+        }
+    }
+
+    /// Waits for a process to end that [`Service::add_process`] started; gives what it wrote.
+    async fn first_end(&self) -> Vec<String> {
+        let ends: Vec<End> = {
+            let functions = self.functions.lock().expect("no holder panics");
+            functions.iter().map(Function::end).collect()
+        };
+        let mut ending = JoinSet::new();
+        for mut end in ends {
+            ending.spawn(async move {
+                end.status().await;
+                end.lines()
+            });
+        }
+        match ending.join_next().await {
+            Some(lines) => lines.expect("waiting doesn't panic"),
+            None => std::future::pending().await,
         }
     }
 
@@ -379,14 +414,9 @@ impl Service {
     /// The invocation ends in an error.
     pub async fn send_with_deadline(&self, request: &Request, time: Duration) -> Answer {
         let deadline = SystemTime::now() + time;
-        match self
-            .runtime_api
-            .invoke_with_deadline(&request.event().to_string(), deadline)
+        let event = request.event().to_string();
+        self.answer(self.runtime_api.invoke_with_deadline(&event, deadline))
             .await
-        {
-            Outcome::Response(response) => Answer::of(&response),
-            Outcome::Error(error) => panic!("an invocation error: {error}"),
-        }
     }
 
     /// Stores a key.

@@ -4,80 +4,112 @@ use create_contact::api_key::KeyHash;
 
 use crate::Refusal;
 
+/// How every key begins (contract, section 5).
+const PREFIXES: [&str; 2] = ["sf_live_v1_", "sf_test_v1_"];
 const LETTERS_AND_DIGITS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-/// 43 of 62 signs: 256 bits.
+/// 43 characters out of 62: 256 bits.
 const SECRET_LENGTH: usize = 43;
+const KEY_ID_PREFIX: &str = "key_";
+const KEY_ID_CHARACTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+const KEY_ID_LENGTH: usize = 16;
 
-/// What people read in a key's first letters; the service treats both alike.
-#[derive(Clone, Copy)]
-pub enum Kind {
-    /// `sf_live_v1_`
-    Live,
-    /// `sf_test_v1_`
-    Test,
-}
-
-/// Makes a key from the operating system's randomness.
+/// Makes a key from the operating system's randomness. `test` keys differ in their prefix only: the service treats both alike.
 ///
 /// # Errors
 ///
-/// The operating system has none to give.
-pub fn generate(kind: Kind) -> Result<String, Refusal> {
-    let mut key = match kind {
-        Kind::Live => "sf_live_v1_",
-        Kind::Test => "sf_test_v1_",
-    }
-    .to_owned();
-    let length = key.len() + SECRET_LENGTH;
-    let mut random = [0; 64];
-    while key.len() < length {
-        getrandom::fill(&mut random)
-            .map_err(|error| Refusal::new(format!("The operating system gives no random bytes: {error}.")))?;
-        // The 248 lowest values are four rounds of the alphabet; the rest would favour its beginning, so they are dropped.
-        let signs = random
-            .iter()
-            .filter(|&&byte| byte < 248)
-            .map(|byte| char::from(LETTERS_AND_DIGITS[usize::from(byte % 62)]));
-        key.extend(signs.take(length - key.len()));
-    }
-    Ok(key)
+/// The operating system gives no random bytes.
+pub fn generate(test: bool) -> Result<String, Refusal> {
+    let [live_prefix, test_prefix] = PREFIXES;
+    let prefix = if test { test_prefix } else { live_prefix };
+    Ok(format!("{prefix}{}", random_text(LETTERS_AND_DIGITS, SECRET_LENGTH)?))
 }
 
-/// The first digits of a key's hash, by which people name it.
+/// Makes the public name of a key. It is random, so it says nothing about the key.
+///
+/// # Errors
+///
+/// The operating system gives no random bytes.
+pub fn generate_key_id() -> Result<String, Refusal> {
+    Ok(format!(
+        "{KEY_ID_PREFIX}{}",
+        random_text(KEY_ID_CHARACTERS, KEY_ID_LENGTH)?
+    ))
+}
+
+/// `length` characters of `alphabet`, each as likely as any other.
+fn random_text(alphabet: &[u8], length: usize) -> Result<String, Refusal> {
+    // The bytes from here on would favour the beginning of the alphabet, so they are dropped.
+    let limit = 256 - 256 % alphabet.len();
+    let mut text = String::with_capacity(length);
+    let mut random = [0; 64];
+    while text.len() < length {
+        getrandom::fill(&mut random)
+            .map_err(|error| Refusal::new(format!("The operating system gives no random bytes: {error}.")))?;
+        let characters = random
+            .iter()
+            .map(|&byte| usize::from(byte))
+            .filter(|&byte| byte < limit)
+            .map(|byte| char::from(alphabet[byte % alphabet.len()]));
+        text.extend(characters.take(length - text.len()));
+    }
+    Ok(text)
+}
+
+/// Whether a text holds a key, or what looks like the beginning of one.
+pub fn looks_like_a_key(text: &str) -> bool {
+    PREFIXES.iter().any(|prefix| text.contains(prefix))
+}
+
+/// How an operator names a key.
 #[derive(Debug)]
-pub struct Prefix(String);
+pub enum KeyName {
+    /// By its `keyId`.
+    Id(String),
+    /// By its hash, or by the first eight digits of it or more.
+    Hash(String),
+}
 
-impl Prefix {
-    /// How many digits of a hash a table shows, and a prefix needs.
-    pub const SHOWN: usize = 8;
+impl KeyName {
+    /// How many digits of a hash `keys list` shows, and a name needs.
+    pub const DIGITS: usize = 8;
+    /// How many digits a whole hash has.
+    const ALL_DIGITS: usize = 64;
 
-    /// Reads a prefix from the command line.
+    /// Reads a name from the command line.
     ///
     /// # Errors
     ///
-    /// It is too short, no hexadecimal number, or a key.
+    /// It is neither a `keyId` nor enough of a hash.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        if text.starts_with("sf_") {
-            return Err(Refusal::new(
-                "A key has no place on the command line: it is in the shell's history now. Pass it on standard input: keys revoke < FILE",
-            ));
+        if let Some(id) = text.strip_prefix(KEY_ID_PREFIX)
+            && id.len() == KEY_ID_LENGTH
+            && id.bytes().all(|byte| KEY_ID_CHARACTERS.contains(&byte))
+        {
+            return Ok(Self::Id(text.to_owned()));
         }
         let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if !is_hex || !(Self::SHOWN..=64).contains(&text.len()) {
-            return Err(Refusal::new(
-                "A key is named by 8 to 64 hexadecimal digits of its hash, as keys list shows them.",
-            ));
+        if is_hex && (Self::DIGITS..=Self::ALL_DIGITS).contains(&text.len()) {
+            return Ok(Self::Hash(text.to_ascii_lowercase()));
         }
-        Ok(Self(text.to_ascii_lowercase()))
+        Err(Refusal::new(
+            "That names no key. Give its key id (key_ and 16 characters) or at least 8 hexadecimal digits of its hash; keys list shows both.",
+        ))
     }
 
-    /// The whole hash of a key.
-    pub fn of(hash: &KeyHash) -> Self {
-        Self(hash.as_str().to_owned())
+    /// Finds the first well-formed key in a text: the key alone, or whatever `keys issue` printed.
+    pub fn of_key_in(text: &str) -> Option<Self> {
+        let in_key = |character: char| character.is_ascii_alphanumeric() || character == '_';
+        text.split(|character| !in_key(character))
+            .find_map(|word| KeyHash::of(word.as_bytes()))
+            .map(|hash| Self::Hash(hash.as_str().to_owned()))
     }
 
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// The whole hash, if this is one.
+    pub fn whole_hash(&self) -> Option<&str> {
+        match self {
+            Self::Hash(digits) if digits.len() == Self::ALL_DIGITS => Some(digits),
+            Self::Id(_) | Self::Hash(_) => None,
+        }
     }
 }
 
@@ -87,27 +119,74 @@ mod tests {
 
     use super::*;
 
+    const KEY: &str = "sf_test_v1_abcdefghijklmnopqrstuvwx";
+
     #[test]
     fn a_key_is_well_formed_and_never_the_same() {
-        let keys: BTreeSet<_> = (0..100).filter_map(|_| generate(Kind::Live).ok()).collect();
+        let keys: BTreeSet<_> = (0..100).filter_map(|_| generate(false).ok()).collect();
         assert_eq!(keys.len(), 100);
         for key in &keys {
             assert!(key.starts_with("sf_live_v1_") && key.len() == 54, "{}", key.len());
             assert!(KeyHash::of(key.as_bytes()).is_some());
         }
         let used: BTreeSet<_> = keys.iter().flat_map(|key| key["sf_live_v1_".len()..].chars()).collect();
-        assert_eq!(used.len(), 62, "every sign of the alphabet is used");
-        assert!(generate(Kind::Test).is_ok_and(|key| key.starts_with("sf_test_v1_")));
+        assert_eq!(used.len(), 62, "every letter and digit is used");
+        assert!(generate(true).is_ok_and(|key| key.starts_with("sf_test_v1_")));
     }
 
     #[test]
-    fn a_prefix_is_eight_digits_or_more_and_never_a_key() {
-        assert!(Prefix::parse("5E884898").is_ok_and(|prefix| prefix.as_str() == "5e884898"));
-        assert!(Prefix::parse(&"a".repeat(64)).is_ok());
-        for text in ["", "5e88489", "5e88489g", &"a".repeat(65)] {
-            assert!(Prefix::parse(text).is_err(), "{text}");
+    fn a_key_id_is_well_formed_and_never_the_same() {
+        let ids: BTreeSet<_> = (0..100).filter_map(|_| generate_key_id().ok()).collect();
+        assert_eq!(ids.len(), 100);
+        for id in &ids {
+            assert!(
+                matches!(KeyName::parse(id), Ok(KeyName::Id(parsed)) if parsed == *id),
+                "{id}"
+            );
         }
-        let key = Prefix::parse("sf_test_v1_abcdefghijklmnopqrstuvwx");
-        assert!(key.is_err_and(|refusal| refusal.to_string().contains("standard input")));
+        let used: BTreeSet<_> = ids.iter().flat_map(|id| id["key_".len()..].chars()).collect();
+        assert_eq!(used.len(), 32, "every character is used");
+    }
+
+    #[test]
+    fn a_key_is_named_by_its_key_id_or_by_eight_digits_of_its_hash_or_more() {
+        assert!(matches!(KeyName::parse("5E884898"), Ok(KeyName::Hash(digits)) if digits == "5e884898"));
+        let whole = "a".repeat(64);
+        assert!(KeyName::parse(&whole).is_ok_and(|name| name.whole_hash() == Some(&whole)));
+        assert!(KeyName::parse(&whole[1..]).is_ok_and(|name| name.whole_hash().is_none()));
+        for text in [
+            "",
+            "5e88489",
+            "5e88489g",
+            &"a".repeat(65),
+            "key_",
+            "key_abcdefghijklmno",
+            "key_abcdefghijklmnopq",
+            "key_abcdefghijklmno1",
+            "key_ABCDEFGHIJKLMNOP",
+        ] {
+            assert!(KeyName::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_in_the_prose_around_it() {
+        let hash = KeyHash::of(KEY.as_bytes()).map(|hash| hash.as_str().to_owned());
+        for text in [
+            KEY.to_owned(),
+            format!("{KEY}\r\n"),
+            format!("{KEY}\n\nThis key is shown only once.\n"),
+            format!("{{\"key\": \"{KEY}\", \"keyId\": \"key_abcdefghijklmnop\"}}"),
+            format!("\u{1b}[200~{KEY}\u{1b}[201~"),
+            format!("sf_live_v1_short {KEY} sf_live_v1_AnotherKeyThatComesAfterIt"),
+            format!("Authorization: Bearer {KEY}"),
+        ] {
+            let found = KeyName::of_key_in(&text);
+            let found = found.as_ref().and_then(KeyName::whole_hash);
+            assert_eq!(found, hash.as_deref(), "{text}");
+        }
+        for text in ["", "no key", &format!("x{KEY}"), &format!("{KEY}_x"), &"sf_".repeat(50)] {
+            assert!(KeyName::of_key_in(text).is_none(), "{text}");
+        }
     }
 }

@@ -1,20 +1,30 @@
-//! The way to `DynamoDB`, and what to do where it is barred.
+//! The way to `DynamoDB`, and what to do when it is barred.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
-use aws_config::{BehaviorVersion, Region};
-use aws_credential_types::provider::error::CredentialsError;
+use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_credential_types::provider::{SharedCredentialsProvider, error::CredentialsError};
 use aws_sdk_dynamodb::{
     Client,
-    config::{Credentials, ProvideCredentials as _},
+    config::{Credentials, ProvideCredentials},
     error::{ProvideErrorMetadata, SdkError},
 };
 use aws_smithy_http_client::{
     Builder as HttpClient,
     tls::{Provider, rustls_provider::CryptoMode},
 };
+use tokio::time::timeout;
+use url::{Host, Url};
 
 use crate::Refusal;
+
+/// How long one attempt of a call may take.
+const ATTEMPT: Duration = Duration::from_secs(3);
+/// How long a call may take, retries included. A command makes at most three calls that wait this long one after the
+/// other, so that it ends within the 30 seconds that `keys --help` states.
+const CALL: Duration = Duration::from_secs(7);
+/// How long getting credentials may take: a credential process may ask the operator for a code.
+const CREDENTIALS: Duration = Duration::from_mins(1);
 
 /// A client and where it leads.
 pub struct Connection {
@@ -30,44 +40,45 @@ impl Connection {
     ///
     /// One of them can't be found, or the endpoint is no URL.
     pub async fn open(endpoint_url: Option<String>) -> Result<Self, Refusal> {
-        let mut config = aws_config::defaults(BehaviorVersion::latest()).http_client(
-            HttpClient::new()
-                .tls_provider(Provider::rustls(CryptoMode::Ring))
-                .build_https(),
-        );
-        let on_this_machine = endpoint_url.as_deref().is_some_and(is_on_this_machine);
-        if let Some(url) = &endpoint_url {
-            config = config.endpoint_url(url);
-        }
-        if on_this_machine {
-            config = config
-                .region(Region::new("eu-central-1"))
-                .credentials_provider(Credentials::new("local", "local", None, None, "local"));
+        let endpoint = endpoint_url.as_deref().map(endpoint).transpose()?;
+        let mut config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(
+                HttpClient::new()
+                    .tls_provider(Provider::rustls(CryptoMode::Ring))
+                    .build_https(),
+            )
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(ATTEMPT)
+                    .operation_attempt_timeout(ATTEMPT)
+                    .operation_timeout(CALL)
+                    .build(),
+            )
+            .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(200)));
+        if let Some(url) = &endpoint {
+            config = config.endpoint_url(url.as_str());
+            if is_on_this_machine(url) {
+                config = config
+                    .region(Region::new("eu-central-1"))
+                    .credentials_provider(Credentials::new("local", "local", None, None, "local"));
+            }
         }
         let config = config.load().await;
         let region = config.region().ok_or_else(|| {
             Refusal::new("No AWS region is set. Set AWS_REGION, or AWS_PROFILE to a profile that has one.")
         })?;
-        let place = endpoint_url.unwrap_or_else(|| format!("region {region}"));
-        // Asked for here, where it is clear what failed; the client would wrap it in a failure of its first call.
-        let credentials = config.credentials_provider().ok_or_else(no_credentials)?;
-        credentials.provide_credentials().await.map_err(|error| match error {
-            CredentialsError::CredentialsNotLoaded(_) => no_credentials(),
-            error => {
-                // The outermost says only that it failed; what an operator can act on is further in.
-                let mut reasons = Vec::new();
-                let mut next = error.source();
-                while let Some(reason) = next {
-                    reasons.push(reason.to_string());
-                    next = reason.source();
-                }
-                Refusal::new(format!(
-                    "{} They were not loaded: {}.",
-                    no_credentials(),
-                    reasons.join(": ")
-                ))
-            }
-        })?;
+        let place = match &endpoint {
+            // Without a user or a password that the URL may hold.
+            Some(url) => url.origin().ascii_serialization(),
+            None => format!("region {region}"),
+        };
+        let provider = config.credentials_provider().ok_or_else(no_credentials)?;
+        let credentials = credentials(&provider).await?;
+        // The client gets what was found: asking the provider again could ask the operator again.
+        let config = config
+            .into_builder()
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
         Ok(Self {
             client: Client::new(&config),
             place,
@@ -100,48 +111,147 @@ impl Connection {
                     "AWS doesn't know these credentials at {place}. Check AWS_PROFILE, and that the machine's clock is right."
                 )
             }
-            (SdkError::DispatchFailure(_) | SdkError::TimeoutError(_), _) => format!(
-                "DynamoDB can't be reached at {place}. Is the name right, is there a network, and is the local run, if it is meant, still running?"
+            (SdkError::TimeoutError(_), _) => format!(
+                "DynamoDB at {place} didn't respond to {action} on {table} within {} seconds. Is the endpoint right, and is there a network?",
+                CALL.as_secs()
             ),
-            (_, "") => format!("DynamoDB at {place} gave an answer to {action} on {table} that can't be read."),
+            // Something responded, but not in HTTP.
+            (SdkError::DispatchFailure(failure), _) if failure.is_other() && failure.as_other().is_none() => {
+                return self.not_dynamodb();
+            }
+            (SdkError::DispatchFailure(_), _) => format!(
+                "DynamoDB can't be reached at {place}. Is the endpoint right (http or https, host, port), is there a network, and is the local run, if you mean it, still running?"
+            ),
+            (_, "" | "UnknownOperationException") => return self.not_dynamodb(),
             (_, code) => format!(
                 "DynamoDB at {place} refused {action} on {table}: {code}, {}",
                 error.meta().message().unwrap_or("without a reason")
             ),
         })
     }
+
+    /// What to do about a response that isn't one of `DynamoDB`'s.
+    pub fn not_dynamodb(&self) -> Refusal {
+        Refusal::new(format!(
+            "What responds at {} isn't DynamoDB. Check --endpoint-url, AWS_ENDPOINT_URL_DYNAMODB and AWS_ENDPOINT_URL, and whether there is a proxy in between.",
+            self.place
+        ))
+    }
+
+    /// What to do about a table that can't be read to its end in time.
+    pub fn too_slow(&self, table: &str, patience: Duration) -> Refusal {
+        Refusal::new(format!(
+            "Table {table} at {} couldn't be read to its end within {} seconds. Try again, from a faster network if you can.",
+            self.place,
+            patience.as_secs()
+        ))
+    }
+}
+
+/// Whether a write may have been applied although it failed.
+///
+/// A refusal with a reason is certain. Without a response nothing is; and after throttling, an earlier attempt whose
+/// response was lost may have been applied.
+pub fn may_be_applied<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::ConstructionFailure(_) => false,
+        SdkError::ServiceError(service) => match service.err().code() {
+            None | Some("ThrottlingException" | "ProvisionedThroughputExceededException" | "RequestLimitExceeded") => {
+                true
+            }
+            Some(_) => service.raw().status().is_server_error(),
+        },
+        _ => true,
+    }
+}
+
+/// Asks for credentials here, where it is clear what failed; the client would wrap it in a failure of its first call.
+async fn credentials(provider: &impl ProvideCredentials) -> Result<Credentials, Refusal> {
+    let Ok(loaded) = timeout(CREDENTIALS, provider.provide_credentials()).await else {
+        return Err(Refusal::new(format!(
+            "{} They weren't loaded within {} seconds.",
+            no_credentials(),
+            CREDENTIALS.as_secs()
+        )));
+    };
+    loaded.map_err(|error| match error {
+        CredentialsError::CredentialsNotLoaded(_) => no_credentials(),
+        error => {
+            // The outermost says only that it failed; what an operator can act on is further in.
+            let mut reasons = Vec::new();
+            let mut next = error.source();
+            while let Some(reason) = next {
+                reasons.push(reason.to_string());
+                next = reason.source();
+            }
+            Refusal::new(format!(
+                "{} They were not loaded: {}.",
+                no_credentials(),
+                reasons.join(": ")
+            ))
+        }
+    })
 }
 
 fn no_credentials() -> Refusal {
     Refusal::new(
-        "There are no AWS credentials that work. Set AWS_PROFILE to one of aws configure list-profiles, and run aws sso login if it is one of single sign-on.",
+        "There are no AWS credentials that work. Set AWS_PROFILE to one of aws configure list-profiles, and run aws sso login if it uses single sign-on.",
     )
 }
 
+/// Reads an endpoint's URL.
+fn endpoint(text: &str) -> Result<Url, Refusal> {
+    Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| Refusal::new("The endpoint isn't a URL such as http://127.0.0.1:8000."))
+}
+
 /// Whether a URL leads to this machine, where engines check no credentials, and none should be asked for.
-fn is_on_this_machine(url: &str) -> bool {
-    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = host.split('/').next().unwrap_or_default();
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-    ["127.0.0.1", "localhost", "[::1]"].contains(&host)
+fn is_on_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_on_this_machine;
+    use super::*;
 
     #[test]
     fn only_loopback_is_this_machine() {
-        for url in ["http://127.0.0.1:8000", "http://localhost/", "http://[::1]:8000"] {
-            assert!(is_on_this_machine(url), "{url}");
+        for url in [
+            "http://127.0.0.1:8000",
+            "http://127.0.0.2",
+            "http://localhost/",
+            "http://LOCALHOST:8000",
+            "https://localhost",
+            "http://[::1]",
+            "http://[::1]:8000",
+            "http://[0:0:0:0:0:0:0:1]/",
+            "http://user:password@127.0.0.1:8000",
+        ] {
+            assert!(endpoint(url).is_ok_and(|url| is_on_this_machine(&url)), "{url}");
         }
         for url in [
             "https://dynamodb.eu-central-1.amazonaws.com",
             "http://localhost.example.com",
             "http://10.0.0.1:8000",
+            "http://[::2]",
             "http://user:127.0.0.1@example.com",
+            "http://example.com/127.0.0.1",
         ] {
-            assert!(!is_on_this_machine(url), "{url}");
+            assert!(endpoint(url).is_ok_and(|url| !is_on_this_machine(&url)), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_of_a_server_is_no_endpoint() {
+        for text in ["localhost:8000", "127.0.0.1:8000", "file:///tmp", "http://", "[::1]"] {
+            assert!(endpoint(text).is_err(), "{text}");
         }
     }
 }

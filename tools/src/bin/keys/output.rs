@@ -1,6 +1,6 @@
 //! What the operator sees: tables for people, JSON for scripts.
 
-use std::io::{Write as _, stdout};
+use std::io::{self, Write as _, stderr, stdout};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::{
     Refusal,
-    api_key::Prefix,
-    tables::{ApiKey, Workspace},
+    api_key::KeyName,
+    tables::{ApiKey, Attribute, Workspace},
 };
 
 pub fn tenant(as_json: bool, id: Uuid) -> Result<(), Refusal> {
@@ -20,7 +20,7 @@ pub fn tenant(as_json: bool, id: Uuid) -> Result<(), Refusal> {
     print(&id.to_string())
 }
 
-/// The one time that a key is shown.
+/// The one time that a key is shown: alone on standard output, so that a script can take it from there.
 pub fn issued(as_json: bool, key: &str, stored: &ApiKey) -> Result<(), Refusal> {
     if as_json {
         #[derive(Serialize)]
@@ -31,10 +31,12 @@ pub fn issued(as_json: bool, key: &str, stored: &ApiKey) -> Result<(), Refusal> 
         }
         return json(&Issued { key, stored });
     }
+    print(key)?;
     let table = table(KEY_COLUMNS, &[key_row(stored)]);
-    print(&format!(
-        "{key}\n\nThis is the only time that the key is shown: only its hash is stored.\n\n{table}"
-    ))
+    note(&format!(
+        "\nThis key is shown only once: only its hash is stored.\n\n{table}"
+    ));
+    Ok(())
 }
 
 pub fn revoked(as_json: bool, key: &ApiKey) -> Result<(), Refusal> {
@@ -74,34 +76,83 @@ pub fn workspaces(as_json: bool, workspaces: &[Workspace]) -> Result<(), Refusal
     print(&table(WORKSPACE_COLUMNS, &rows))
 }
 
-const KEY_COLUMNS: [&str; 5] = ["HASH", "TENANT", "SCOPES", "WORKSPACE", "EXPIRES"];
+/// Tells the operator something beside the result. Standard error that can't be written is no reason to stop: where it
+/// fails, there is nobody to tell.
+pub fn note(text: &str) {
+    let _ = writeln!(stderr(), "{text}");
+}
+
+/// Whether what is printed is lost, as on `/dev/null`; a closed standard output is that as well.
+#[cfg(unix)]
+pub fn is_lost() -> io::Result<bool> {
+    use std::{
+        fs::{self, File},
+        os::{fd::AsFd as _, unix::fs::MetadataExt as _},
+    };
+    let output = File::from(stdout().as_fd().try_clone_to_owned()?).metadata()?;
+    // A device has a number, everything else has zero.
+    Ok(output.rdev() != 0 && output.rdev() == fs::metadata("/dev/null")?.rdev())
+}
+
+#[cfg(not(unix))]
+pub fn is_lost() -> io::Result<bool> {
+    Ok(false)
+}
+
+const KEY_COLUMNS: [&str; 8] = [
+    "KEY ID",
+    "HASH",
+    "TENANT",
+    "SCOPES",
+    "WORKSPACE",
+    "CREATED",
+    "EXPIRES",
+    "LABEL",
+];
 const WORKSPACE_COLUMNS: [&str; 2] = ["WORKSPACE", "TENANT"];
 
-fn key_row(key: &ApiKey) -> [String; 5] {
-    let expires = match key.expires_at.and_then(|seconds| DateTime::from_timestamp(seconds, 0)) {
-        None => "never".to_owned(),
-        Some(instant) => {
-            let expired = if instant <= Utc::now() { " (expired)" } else { "" };
-            format!("{}{expired}", instant.format("%Y-%m-%d %H:%M UTC"))
-        }
-    };
+fn key_row(key: &ApiKey) -> [String; 8] {
+    let instant = |instant: &DateTime<Utc>| instant.format("%Y-%m-%d %H:%M UTC").to_string();
     [
-        key.key_hash.chars().take(Prefix::SHOWN).collect(),
-        key.tenant_id.clone().unwrap_or_else(|| "none".to_owned()),
-        key.scopes.join(" "),
-        key.workspace_id.clone().unwrap_or_else(|| "all".to_owned()),
-        expires,
+        cell(&key.key_id, "none", String::clone),
+        key.key_hash.chars().take(KeyName::DIGITS).collect(),
+        cell(&key.tenant_id, "none", String::clone),
+        cell(&key.scopes, "none", |scopes| scopes.join(" ")),
+        cell(&key.workspace_id, "all", String::clone),
+        cell(&key.created_at, "unknown", |text| match text.parse() {
+            Ok(created) => instant(&created),
+            Err(_) => "unreadable".to_owned(),
+        }),
+        cell(&key.expires_at, "never", |expiry| {
+            let expired = if expiry.0 <= Utc::now() { " (expired)" } else { "" };
+            format!("{}{expired}", instant(&expiry.0))
+        }),
+        cell(&key.label, "none", String::clone),
     ]
 }
 
 fn workspace_row(workspace: &Workspace) -> [String; 2] {
-    [workspace.workspace_id.clone(), workspace.tenant_id.clone()]
+    [
+        workspace.workspace_id.clone(),
+        cell(&workspace.tenant_id, "none", String::clone),
+    ]
+}
+
+fn cell<T>(attribute: &Attribute<T>, absent: &str, show: impl FnOnce(&T) -> String) -> String {
+    match attribute {
+        Attribute::Absent => absent.to_owned(),
+        Attribute::Unreadable => "unreadable".to_owned(),
+        Attribute::Is(value) => show(value),
+    }
 }
 
 /// Lines of columns, each as wide as its widest cell.
 fn table<const N: usize>(columns: [&str; N], rows: &[[String; N]]) -> String {
     let header = columns.map(str::to_owned);
-    let lines: Vec<_> = std::iter::once(&header).chain(rows).collect();
+    let lines: Vec<_> = std::iter::once(&header)
+        .chain(rows)
+        .map(|line| line.each_ref().map(|cell| printable(cell)))
+        .collect();
     let widths: [usize; N] = std::array::from_fn(|at| {
         lines
             .iter()
@@ -109,7 +160,7 @@ fn table<const N: usize>(columns: [&str; N], rows: &[[String; N]]) -> String {
             .max()
             .unwrap_or_default()
     });
-    let render = |line: &&[String; N]| {
+    let render = |line: &[String; N]| {
         let cells: Vec<_> = line
             .iter()
             .zip(widths)
@@ -120,12 +171,48 @@ fn table<const N: usize>(columns: [&str; N], rows: &[[String; N]]) -> String {
     lines.iter().map(render).collect::<Vec<_>>().join("\n")
 }
 
+/// A text without what would move the terminal's cursor, start a line or turn the writing around.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|character| match character {
+            '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
+            control if control.is_control() => char::REPLACEMENT_CHARACTER,
+            character => character,
+        })
+        .collect()
+}
+
 fn json(value: &impl Serialize) -> Result<(), Refusal> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Refusal::new(format!("No JSON: {error}.")))?;
+    // What JSON allows in a string as it is: DEL and the controls beyond ASCII, which some terminals obey.
+    let text: String = text
+        .chars()
+        .map(|character| match character {
+            '\u{7f}'..='\u{9f}' => format!("\\u{:04x}", u32::from(character)),
+            character => character.to_string(),
+        })
+        .collect();
     print(&text)
 }
 
 /// A closed pipe (`keys list | head`) is a reason to stop, and none to panic.
 fn print(text: &str) -> Result<(), Refusal> {
-    writeln!(stdout(), "{text}").map_err(|error| Refusal::new(format!("Standard output can't be written: {error}.")))
+    let mut stdout = stdout().lock();
+    writeln!(stdout, "{text}")
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Refusal::new(format!("Standard output can't be written: {error}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn what_is_printed_has_no_control_characters() {
+        assert_eq!(printable("CRM import, Zürich 山"), "CRM import, Zürich 山");
+        assert_eq!(
+            printable("a\u{1b}[2Jb\r\nc\u{7f}\u{9b}\u{202e}\u{2067}"),
+            "a\u{fffd}[2Jb\u{fffd}\u{fffd}c\u{fffd}\u{fffd}\u{fffd}\u{fffd}"
+        );
+    }
 }

@@ -1,36 +1,117 @@
 //! The tables of keys and workspaces, as the operator may use them (contract, section 6).
+//!
+//! The SDK retries a write whose response was lost, and its own first copy is then in the way. So a conditional put asks
+//! for the item that is in the way and looks whose it is, and a key is read before it is deleted.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::ControlFlow, time::Duration};
 
 use aws_sdk_dynamodb::{
-    error::ProvideErrorMetadata as _,
-    types::{AttributeValue, ReturnValue},
+    error::{ProvideErrorMetadata as _, SdkError},
+    operation::{put_item::PutItemError, scan::ScanError},
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure::AllOld},
 };
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::{Refusal, api_key::Prefix, connection::Connection};
+use crate::{
+    Refusal,
+    api_key::KeyName,
+    connection::{Connection, may_be_applied},
+};
 
 type Item = HashMap<String, AttributeValue>;
 
 const API_KEYS_TABLE: &str = "API_KEYS_TABLE";
 const WORKSPACES_TABLE: &str = "WORKSPACES_TABLE";
-/// The error code of a put whose condition, that nothing is there, doesn't hold.
-const ALREADY_THERE: &str = "ConditionalCheckFailedException";
+/// How long reading a whole table may take.
+const WHOLE_TABLE: Duration = Duration::from_secs(20);
+/// How long looking for a tenant's workspace may take: longer than one call, so that an endpoint that never responds is
+/// seen as that.
+const ANY_WORKSPACE: Duration = Duration::from_secs(10);
+
+/// An attribute as it is stored: other writers may have left anything.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attribute<T> {
+    Absent,
+    /// It has another type than the contract's, or holds what can't be read.
+    Unreadable,
+    Is(T),
+}
+
+impl<T> Attribute<T> {
+    /// Reads an attribute; `read` gives none for what it can't read.
+    fn of(item: &Item, name: &str, read: impl FnOnce(&AttributeValue) -> Option<T>) -> Self {
+        match item.get(name).map(read) {
+            None => Self::Absent,
+            Some(None) => Self::Unreadable,
+            Some(Some(value)) => Self::Is(value),
+        }
+    }
+
+    fn value(&self) -> Option<&T> {
+        match self {
+            Self::Absent | Self::Unreadable => None,
+            Self::Is(value) => Some(value),
+        }
+    }
+}
+
+impl Attribute<String> {
+    fn text(item: &Item, name: &str) -> Self {
+        Self::of(item, name, |value| value.as_s().ok().cloned())
+    }
+}
+
+impl<T> From<Option<T>> for Attribute<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Absent, Self::Is)
+    }
+}
+
+/// Null where there is none, as everywhere in the API.
+impl<T: Serialize> Serialize for Attribute<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Absent => serializer.serialize_none(),
+            Self::Unreadable => serializer.serialize_str("unreadable"),
+            Self::Is(value) => value.serialize(serializer),
+        }
+    }
+}
+
+/// An instant in whole seconds.
+#[derive(Clone, Copy)]
+pub struct Expiry(pub DateTime<Utc>);
+
+impl Expiry {
+    /// DynamoDB's numbers may have a fraction; whoever else wrote it may have given it one.
+    fn read(value: &AttributeValue) -> Option<Self> {
+        let seconds = value.as_n().ok()?.split('.').next()?.parse().ok()?;
+        DateTime::from_timestamp(seconds, 0).map(Self)
+    }
+}
+
+impl Serialize for Expiry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_rfc3339_opts(SecondsFormat::Secs, true))
+    }
+}
 
 /// A key's item.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKey {
+    pub key_id: Attribute<String>,
+    pub label: Attribute<String>,
     pub key_hash: String,
-    /// None only in an item that somebody else wrote, and that the function will not take.
-    pub tenant_id: Option<String>,
-    pub scopes: Vec<String>,
-    pub workspace_id: Option<String>,
-    /// Epoch seconds.
-    #[serde(serialize_with = "as_instant")]
-    pub expires_at: Option<i64>,
+    pub tenant_id: Attribute<String>,
+    pub scopes: Attribute<Vec<String>>,
+    pub workspace_id: Attribute<String>,
+    /// As it is stored: RFC 3339 in UTC, if this tool wrote it.
+    pub created_at: Attribute<String>,
+    pub expires_at: Attribute<Expiry>,
 }
 
 /// A workspace's item.
@@ -38,50 +119,81 @@ pub struct ApiKey {
 #[serde(rename_all = "camelCase")]
 pub struct Workspace {
     pub workspace_id: String,
-    pub tenant_id: String,
-}
-
-#[expect(clippy::ref_option, reason = "serde gives the field by reference")]
-fn as_instant<S: Serializer>(seconds: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
-    seconds
-        .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
-        .map(|instant| instant.to_rfc3339_opts(SecondsFormat::Secs, true))
-        .serialize(serializer)
+    pub tenant_id: Attribute<String>,
 }
 
 fn string(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-fn text(item: &Item, name: &str) -> Option<String> {
-    item.get(name)?.as_s().ok().cloned()
-}
-
 impl ApiKey {
     fn to_item(&self) -> Item {
-        let mut item = Item::from([("keyHash".to_owned(), string(&self.key_hash))]);
-        if !self.scopes.is_empty() {
-            item.insert("scopes".to_owned(), AttributeValue::Ss(self.scopes.clone()));
-        }
-        for (name, value) in [("tenantId", &self.tenant_id), ("workspaceId", &self.workspace_id)] {
-            item.extend(value.as_deref().map(|value| (name.to_owned(), string(value))));
-        }
-        let expires_at = self.expires_at.map(|seconds| AttributeValue::N(seconds.to_string()));
-        item.extend(expires_at.map(|value| ("expiresAt".to_owned(), value)));
-        item
+        let texts = [
+            ("keyId", &self.key_id),
+            ("label", &self.label),
+            ("tenantId", &self.tenant_id),
+            ("workspaceId", &self.workspace_id),
+            ("createdAt", &self.created_at),
+        ];
+        let texts = texts.map(|(name, value)| (name, value.value().map(|value| string(value))));
+        let scopes = self.scopes.value().cloned().map(AttributeValue::Ss);
+        let expires_at = self.expires_at.value().map(|expiry| expiry.0.timestamp().to_string());
+        [
+            ("keyHash", Some(string(&self.key_hash))),
+            ("scopes", scopes),
+            ("expiresAt", expires_at.map(AttributeValue::N)),
+        ]
+        .into_iter()
+        .chain(texts)
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
     }
 
     fn from_item(item: &Item) -> Self {
-        let scopes = item.get("scopes").and_then(|value| value.as_ss().ok());
-        let expires_at = item.get("expiresAt").and_then(|value| value.as_n().ok());
         Self {
-            key_hash: text(item, "keyHash").unwrap_or_default(),
-            tenant_id: text(item, "tenantId"),
-            scopes: scopes.cloned().unwrap_or_default(),
-            workspace_id: text(item, "workspaceId"),
-            // Whoever else wrote it may have given it a fraction.
-            expires_at: expires_at.and_then(|seconds| seconds.split('.').next()?.parse().ok()),
+            key_id: Attribute::text(item, "keyId"),
+            label: Attribute::text(item, "label"),
+            key_hash: key_attribute(item, "keyHash"),
+            tenant_id: Attribute::text(item, "tenantId"),
+            scopes: Attribute::of(item, "scopes", |value| value.as_ss().ok().cloned()),
+            workspace_id: Attribute::text(item, "workspaceId"),
+            created_at: Attribute::text(item, "createdAt"),
+            expires_at: Attribute::of(item, "expiresAt", Expiry::read),
         }
+    }
+
+    fn is(&self, name: &KeyName) -> bool {
+        match name {
+            KeyName::Id(id) => self.key_id.value() == Some(id),
+            KeyName::Hash(digits) => self.key_hash.starts_with(digits),
+        }
+    }
+}
+
+impl Workspace {
+    fn from_item(item: &Item) -> Self {
+        Self {
+            workspace_id: key_attribute(item, "workspaceId"),
+            tenant_id: Attribute::text(item, "tenantId"),
+        }
+    }
+
+    /// Compared as the function does, in which an id may be written in any case.
+    pub fn belongs_to(&self, tenant: Uuid) -> bool {
+        self.tenant_id.value().and_then(|id| Uuid::try_parse(id).ok()) == Some(tenant)
+    }
+}
+
+/// The attribute that is the table's key, so that every item has it as a string.
+fn key_attribute(item: &Item, name: &str) -> String {
+    Attribute::text(item, name).value().cloned().unwrap_or_default()
+}
+
+/// The item that was in the way of a conditional put.
+fn in_the_way(error: &SdkError<PutItemError>) -> Option<&Item> {
+    match error.as_service_error()? {
+        PutItemError::ConditionalCheckFailedException(failed) => failed.item(),
+        _ => None,
     }
 }
 
@@ -101,7 +213,7 @@ impl Tables {
         }
     }
 
-    /// Stores a key that is not there yet.
+    /// Stores a new key. If that fails, no key is left that nobody has, or the refusal names it.
     pub async fn add_key(&self, key: &ApiKey) -> Result<(), Refusal> {
         let put = self
             .connection
@@ -109,132 +221,230 @@ impl Tables {
             .put_item()
             .table_name(&self.api_keys)
             .set_item(Some(key.to_item()))
-            .condition_expression("attribute_not_exists(keyHash)");
-        match put.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.code() == Some(ALREADY_THERE) => Err(Refusal::new(
-                "A key with this hash exists already; nothing was changed.",
+            .condition_expression("attribute_not_exists(keyHash)")
+            .return_values_on_condition_check_failure(AllOld);
+        let Err(error) = put.send().await else {
+            return Ok(());
+        };
+        // An earlier attempt stored it, and its response was lost.
+        if in_the_way(&error).is_some_and(|item| ApiKey::from_item(item).key_id == key.key_id) {
+            return Ok(());
+        }
+        let refusal = self
+            .connection
+            .refusal("PutItem", &self.api_keys, API_KEYS_TABLE, &error);
+        Err(if may_be_applied(&error) {
+            self.withdraw(key, refusal).await
+        } else {
+            refusal
+        })
+    }
+
+    /// Deletes a key that its operator will never see, and adds to the reason what became of it.
+    pub async fn withdraw(&self, key: &ApiKey, reason: Refusal) -> Refusal {
+        match self.delete_key(key).await {
+            Ok(()) => Refusal::new(format!("{reason} The new key was deleted again: nothing was issued.")),
+            Err(_) => Refusal::new(format!(
+                "{reason} The new key may be stored, and nobody has it. Revoke it as soon as you can: keys revoke {}",
+                key.key_id.value().unwrap_or(&key.key_hash)
             )),
-            Err(error) => Err(self
-                .connection
-                .refusal("PutItem", &self.api_keys, API_KEYS_TABLE, &error)),
         }
     }
 
     /// Every key, ordered by tenant.
     pub async fn keys(&self) -> Result<Vec<ApiKey>, Refusal> {
-        let items = self.scan(&self.api_keys, API_KEYS_TABLE).await?;
+        let items = self.all(&self.api_keys, API_KEYS_TABLE).await?;
         let mut keys: Vec<_> = items.iter().map(ApiKey::from_item).collect();
         keys.sort_by(|one, other| (&one.tenant_id, &one.key_hash).cmp(&(&other.tenant_id, &other.key_hash)));
         Ok(keys)
     }
 
-    /// Deletes the one key whose hash begins so, and gives what it was.
-    pub async fn revoke(&self, prefix: &Prefix) -> Result<ApiKey, Refusal> {
-        let prefix = prefix.as_str();
-        let hash = if prefix.len() == 64 {
-            prefix.to_owned()
-        } else {
-            let mut keys = self.keys().await?;
-            keys.retain(|key| key.key_hash.starts_with(prefix));
-            match keys.as_slice() {
-                [key] => key.key_hash.clone(),
-                [] => return Err(unknown(prefix)),
-                _ => {
-                    return Err(Refusal::new(format!(
-                        "The hashes of {} keys begin with {prefix}; nothing was revoked. Give more digits: keys list --json shows all.",
-                        keys.len()
-                    )));
-                }
-            }
+    /// Deletes the one key of this name, and gives what it was.
+    pub async fn revoke(&self, name: &KeyName) -> Result<ApiKey, Refusal> {
+        // Read first: then a delete that finds nothing has only lost its first response.
+        let key = match name.whole_hash() {
+            Some(hash) => self.key(hash).await?,
+            None => self.only_key(name).await?,
         };
+        let key = key.ok_or_else(|| {
+            Refusal::new(
+                "There is no such key; nothing was revoked. It may have been revoked or have expired before: keys list shows the keys that exist.",
+            )
+        })?;
+        self.delete_key(&key).await?;
+        Ok(key)
+    }
+
+    async fn key(&self, hash: &str) -> Result<Option<ApiKey>, Refusal> {
+        let item = self.get(&self.api_keys, API_KEYS_TABLE, "keyHash", hash).await?;
+        Ok(item.as_ref().map(ApiKey::from_item))
+    }
+
+    async fn only_key(&self, name: &KeyName) -> Result<Option<ApiKey>, Refusal> {
+        let mut keys = self.keys().await?;
+        keys.retain(|key| key.is(name));
+        if keys.len() > 1 {
+            return Err(Refusal::new(format!(
+                "That names {} keys; nothing was revoked. Give more digits of the hash: keys list --json shows all of them.",
+                keys.len()
+            )));
+        }
+        Ok(keys.pop())
+    }
+
+    async fn delete_key(&self, key: &ApiKey) -> Result<(), Refusal> {
         let delete = self
             .connection
             .client
             .delete_item()
             .table_name(&self.api_keys)
-            .key("keyHash", string(&hash))
-            .return_values(ReturnValue::AllOld);
-        let deleted = delete.send().await.map_err(|error| {
-            self.connection
-                .refusal("DeleteItem", &self.api_keys, API_KEYS_TABLE, &error)
-        })?;
-        let item = deleted.attributes.filter(|item| !item.is_empty());
-        item.map(|item| ApiKey::from_item(&item))
-            .ok_or_else(|| unknown(&hash[..Prefix::SHOWN]))
+            .key("keyHash", string(&key.key_hash));
+        let Err(error) = delete.send().await else {
+            return Ok(());
+        };
+        let refusal = self
+            .connection
+            .refusal("DeleteItem", &self.api_keys, API_KEYS_TABLE, &error);
+        Err(if may_be_applied(&error) {
+            Refusal::new(format!(
+                "{refusal} Whether the key was revoked is not known: run the command again."
+            ))
+        } else {
+            refusal
+        })
     }
 
     /// A workspace, if it exists.
     pub async fn workspace(&self, id: Uuid) -> Result<Option<Workspace>, Refusal> {
-        let get = self
-            .connection
-            .client
-            .get_item()
-            .table_name(&self.workspaces)
-            .key("workspaceId", string(&id.to_string()))
-            .consistent_read(true);
-        let answer = get.send().await.map_err(|error| {
-            self.connection
-                .refusal("GetItem", &self.workspaces, WORKSPACES_TABLE, &error)
-        })?;
-        Ok(answer.item.as_ref().map(workspace))
+        let item = self
+            .get(&self.workspaces, WORKSPACES_TABLE, "workspaceId", &id.to_string())
+            .await?;
+        Ok(item.as_ref().map(Workspace::from_item))
     }
 
-    /// Stores a workspace that is not there yet.
-    pub async fn add_workspace(&self, workspace: &Workspace) -> Result<(), Refusal> {
+    /// Whether a tenant has a workspace; none if the operator may not see them, or there are too many to look through.
+    pub async fn has_workspace(&self, tenant: Uuid) -> Result<Option<bool>, Refusal> {
+        let mut found = false;
+        let look = self.scan(&self.workspaces, ANY_WORKSPACE, |item| {
+            found = Workspace::from_item(&item).belongs_to(tenant);
+            if found {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        match look.await {
+            Ok(()) => Ok(Some(found)),
+            Err(Unread::TooSlow(_)) => Ok(None),
+            Err(Unread::Failed(error)) if error.code() == Some("AccessDeniedException") => Ok(None),
+            Err(unread) => Err(self.unread(&self.workspaces, WORKSPACES_TABLE, unread)),
+        }
+    }
+
+    /// Stores a workspace, and says whether it is new: one that the tenant has already stays as it is.
+    pub async fn add_workspace(&self, id: Uuid, tenant: Uuid) -> Result<bool, Refusal> {
         let put = self
             .connection
             .client
             .put_item()
             .table_name(&self.workspaces)
-            .item("workspaceId", string(&workspace.workspace_id))
-            .item("tenantId", string(&workspace.tenant_id))
-            .condition_expression("attribute_not_exists(workspaceId)");
-        match put.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.code() == Some(ALREADY_THERE) => Err(Refusal::new(format!(
-                "Workspace {} exists already; nothing was changed. keys workspace list shows whose it is.",
-                workspace.workspace_id
-            ))),
-            Err(error) => Err(self
-                .connection
-                .refusal("PutItem", &self.workspaces, WORKSPACES_TABLE, &error)),
+            .item("workspaceId", string(&id.to_string()))
+            .item("tenantId", string(&tenant.to_string()))
+            .condition_expression("attribute_not_exists(workspaceId)")
+            .return_values_on_condition_check_failure(AllOld);
+        let Err(error) = put.send().await else {
+            return Ok(true);
+        };
+        if in_the_way(&error).is_some_and(|item| Workspace::from_item(item).belongs_to(tenant)) {
+            return Ok(false);
         }
+        if error.code() == Some("ConditionalCheckFailedException") {
+            return Err(Refusal::new(format!(
+                "Workspace {id} exists already and belongs to another tenant; nothing was changed. keys workspace list shows which."
+            )));
+        }
+        let refusal = self
+            .connection
+            .refusal("PutItem", &self.workspaces, WORKSPACES_TABLE, &error);
+        Err(if may_be_applied(&error) {
+            Refusal::new(format!(
+                "{refusal} Whether the workspace was added is not known. Run this: keys workspace add --tenant {tenant} {id}"
+            ))
+        } else {
+            refusal
+        })
     }
 
     /// Every workspace, ordered by tenant.
     pub async fn workspaces(&self) -> Result<Vec<Workspace>, Refusal> {
-        let items = self.scan(&self.workspaces, WORKSPACES_TABLE).await?;
-        let mut workspaces: Vec<_> = items.iter().map(workspace).collect();
+        let items = self.all(&self.workspaces, WORKSPACES_TABLE).await?;
+        let mut workspaces: Vec<_> = items.iter().map(Workspace::from_item).collect();
         workspaces
             .sort_by(|one, other| (&one.tenant_id, &one.workspace_id).cmp(&(&other.tenant_id, &other.workspace_id)));
         Ok(workspaces)
     }
 
-    async fn scan(&self, table: &str, option: &str) -> Result<Vec<Item>, Refusal> {
-        self.connection
+    async fn get(&self, table: &str, option: &str, key: &str, value: &str) -> Result<Option<Item>, Refusal> {
+        let get = self
+            .connection
             .client
-            .scan()
+            .get_item()
             .table_name(table)
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<_, _>>()
-            .await
-            .map_err(|error| self.connection.refusal("Scan", table, option, &error))
+            .key(key, string(value))
+            .consistent_read(true);
+        let response = get.send().await;
+        response
+            .map(|found| found.item)
+            .map_err(|error| self.connection.refusal("GetItem", table, option, &error))
+    }
+
+    async fn all(&self, table: &str, option: &str) -> Result<Vec<Item>, Refusal> {
+        let mut items = Vec::new();
+        let scan = self.scan(table, WHOLE_TABLE, |item| {
+            items.push(item);
+            ControlFlow::Continue(())
+        });
+        scan.await.map_err(|unread| self.unread(table, option, unread))?;
+        Ok(items)
+    }
+
+    /// Shows each item of a table to `visit` until that has seen enough.
+    async fn scan(
+        &self,
+        table: &str,
+        patience: Duration,
+        mut visit: impl FnMut(Item) -> ControlFlow<()>,
+    ) -> Result<(), Unread> {
+        let scan = self.connection.client.scan().table_name(table).consistent_read(true);
+        let mut pages = scan.into_paginator().send();
+        let read = async {
+            while let Some(page) = pages.next().await {
+                // DynamoDB's response always has the list, an empty one included.
+                let items = page
+                    .map_err(|error| Unread::Failed(Box::new(error)))?
+                    .items
+                    .ok_or(Unread::NotDynamoDb)?;
+                if items.into_iter().try_for_each(&mut visit).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        timeout(patience, read).await.unwrap_or(Err(Unread::TooSlow(patience)))
+    }
+
+    fn unread(&self, table: &str, option: &str, unread: Unread) -> Refusal {
+        match unread {
+            Unread::TooSlow(patience) => self.connection.too_slow(table, patience),
+            Unread::NotDynamoDb => self.connection.not_dynamodb(),
+            Unread::Failed(error) => self.connection.refusal("Scan", table, option, &error),
+        }
     }
 }
 
-fn workspace(item: &Item) -> Workspace {
-    Workspace {
-        workspace_id: text(item, "workspaceId").unwrap_or_default(),
-        tenant_id: text(item, "tenantId").unwrap_or_default(),
-    }
-}
-
-fn unknown(prefix: &str) -> Refusal {
-    Refusal::new(format!(
-        "There is no key whose hash begins with {prefix}; nothing was revoked. It may have been revoked or expired before: keys list shows those that exist."
-    ))
+/// Why a table wasn't read.
+enum Unread {
+    TooSlow(Duration),
+    NotDynamoDb,
+    Failed(Box<SdkError<ScanError>>),
 }

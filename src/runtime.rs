@@ -1,0 +1,179 @@
+//! The function's process: configuration, client, and the loop that asks Lambda for invocations.
+//!
+//! The loop is our own. The one of `lambda_runtime` parses each invocation's client context and Cognito identity before
+//! any handler or layer sees it, which this service never reads. One that it can't parse ends the process, or with
+//! `AWS_LAMBDA_MAX_CONCURRENCY` one worker of it after the other, and its text goes to the log. When the Runtime API is
+//! gone, its workers ask again without a pause. Both are so in `lambda_runtime` 1.5. The protocol is three calls (AWS
+//! Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes").
+
+use std::{
+    panic::AssertUnwindSafe,
+    process::ExitCode,
+    time::{Duration, Instant, SystemTime},
+};
+
+use futures_util::{FutureExt as _, future::try_join_all};
+use http_body_util::BodyExt as _;
+use lambda_http::http::{HeaderMap, StatusCode, Uri};
+use lambda_runtime::Diagnostic;
+use lambda_runtime_api_client::{PooledClient, body::Body, build_request};
+
+use crate::{budget, config::Config, http, log, store::Store};
+
+/// The function's process. It ends only if it can't start, or if Lambda hands out no more invocations.
+///
+/// One thread is enough for a function that waits for the network. With `AWS_LAMBDA_MAX_CONCURRENCY` it serves that many
+/// invocations at once.
+#[must_use]
+pub fn run() -> ExitCode {
+    let started = Instant::now();
+    log::init();
+    let config = match Config::from_env() {
+        Ok(config) => config,
+        Err(error) => {
+            tracing::error!(%error, "the function can't start");
+            return ExitCode::FAILURE;
+        }
+    };
+    let executor = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // Threads look up host names. A resolver that hangs must not fill the process with them.
+        .max_blocking_threads(budget::NAME_LOOKUPS)
+        .build();
+    let executor = match executor {
+        Ok(executor) => executor,
+        Err(error) => {
+            tracing::error!(%error, "the function can't start");
+            return ExitCode::FAILURE;
+        }
+    };
+    let lambda = Lambda::new(&config);
+    let concurrency = config.concurrency;
+    let store = Store::new(config);
+    executor.block_on(async {
+        // A process whose connection can't be opened starts all the same, even if opening it panics.
+        let _ = AssertUnwindSafe(store.open_connection()).catch_unwind().await;
+        log::started_in(started.elapsed());
+        // Each worker goes on until Lambda is gone, and then none of them has anything left to do.
+        let _ = try_join_all((0..concurrency).map(|_| lambda.serve(&store))).await;
+    });
+    tracing::error!("Lambda hands out no more invocations: the process ends");
+    // Without waiting for a name look-up that hangs.
+    executor.shutdown_background();
+    ExitCode::FAILURE
+}
+
+/// An invocation, as far as this service reads it.
+pub struct Invocation {
+    /// Lambda's id of it.
+    pub request_id: String,
+    /// When Lambda ends it.
+    pub deadline: SystemTime,
+    /// Its event.
+    pub payload: Vec<u8>,
+}
+
+/// Lambda's Runtime API.
+struct Lambda {
+    client: PooledClient,
+}
+
+/// Lambda hands out no more invocations.
+struct Gone;
+
+impl Lambda {
+    fn new(config: &Config) -> Self {
+        Self {
+            client: PooledClient::builder()
+                .with_endpoint(config.runtime_api.clone())
+                .with_pool_size(config.concurrency)
+                .build(),
+        }
+    }
+
+    /// Serves one invocation after the other, until Lambda is gone.
+    async fn serve(&self, store: &Store) -> Result<(), Gone> {
+        loop {
+            let invocation = self.next_or_gone().await?;
+            let request_id = invocation.request_id.clone();
+            // The contract's panics are answered in `http`; this is the net below it.
+            let handled = AssertUnwindSafe(http::handle(store, invocation)).catch_unwind().await;
+            let panicked = |_| {
+                Err(Diagnostic {
+                    error_type: "Panic".to_owned(),
+                    error_message: "the function panicked".to_owned(),
+                })
+            };
+            match handled.map_or_else(panicked, |result| result.map_err(Diagnostic::from)) {
+                Ok(response) => self.post(&request_id, "response", None, response).await,
+                Err(error) => {
+                    // Two strings: nothing that `serde_json` can refuse.
+                    let body = serde_json::to_vec(&error).expect("a diagnostic is JSON");
+                    self.post(&request_id, "error", Some(&error.error_type), body).await;
+                }
+            }
+        }
+    }
+
+    /// Waits for an invocation. What goes wrong a few times in a row stays: then only Lambda can help, by replacing the
+    /// process.
+    async fn next_or_gone(&self) -> Result<Invocation, Gone> {
+        for pause in budget::RUNTIME_API_PAUSES {
+            if let Some(invocation) = self.next().await {
+                return Ok(invocation);
+            }
+            tokio::time::sleep(pause).await;
+        }
+        self.next().await.ok_or(Gone)
+    }
+
+    /// Asks for an invocation, once.
+    async fn next(&self) -> Option<Invocation> {
+        let request = build_request()
+            .uri(Uri::from_static("/2018-06-01/runtime/invocation/next"))
+            .body(Body::empty())
+            .ok()?;
+        let (parts, body) = self.client.call(request).await.ok()?.into_parts();
+        if parts.status != StatusCode::OK {
+            return None;
+        }
+        let payload = body.collect().await.ok()?.to_bytes();
+        let header = |name| header(&parts.headers, name);
+        Some(Invocation {
+            request_id: header("lambda-runtime-aws-request-id")?.to_owned(),
+            deadline: header("lambda-runtime-deadline-ms")
+                .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis.parse().ok()?)))
+                // As one that is past: none.
+                .unwrap_or(SystemTime::UNIX_EPOCH),
+            payload: payload.into(),
+        })
+    }
+
+    /// Hands over how an invocation ended.
+    async fn post(&self, request_id: &str, outcome: &str, error_type: Option<&str>, body: Vec<u8>) {
+        let mut request = build_request()
+            .method("POST")
+            .uri(format!("/2018-06-01/runtime/invocation/{request_id}/{outcome}"))
+            .header("content-type", "application/json");
+        if let Some(error_type) = error_type {
+            request = request.header("lambda-runtime-function-error-type", error_type);
+        }
+        let status = match request.body(Body::from(body)) {
+            Ok(request) => self
+                .client
+                .call(request)
+                .await
+                .map(|response| response.status().as_u16())
+                .ok(),
+            Err(_) => None,
+        };
+        // Lambda may have ended the invocation meanwhile; it tells the caller, and the next one is served as ever.
+        if status != Some(StatusCode::ACCEPTED.as_u16()) {
+            tracing::warn!(requestId = request_id, status, "Lambda didn't take the response");
+        }
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

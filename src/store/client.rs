@@ -1,0 +1,132 @@
+//! How the DynamoDB client is built: trust, connections, times, retries.
+//!
+//! By hand, because `aws-config` would read profiles and ask services that a function never needs, and pay for it at every
+//! start.
+
+use std::sync::OnceLock;
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{
+        BehaviorVersion, Credentials, Region, SharedHttpClient, StalledStreamProtectionConfig,
+        http::HttpRequest,
+        retry::{RetryConfig, RetryPartition, TokenBucket},
+        timeout::TimeoutConfig,
+    },
+};
+use aws_smithy_http_client::{
+    Connector,
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector, http_client_fn,
+};
+
+use super::{
+    fault::{RefuseEmptyResponses, TransientErrors},
+    usage::CountAttempts,
+};
+use crate::{budget, config::Config};
+
+/// Builds the client that a configuration describes.
+pub(super) fn client(config: &Config) -> Client {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(budget::CONNECT)
+        .operation_attempt_timeout(budget::ATTEMPT)
+        .build();
+    let retries = RetryConfig::standard()
+        .with_max_attempts(budget::ATTEMPTS)
+        .with_initial_backoff(budget::INITIAL_BACKOFF)
+        .with_max_backoff(budget::MAX_BACKOFF);
+    // The SDK's retry quota protects a service from clients that retry in loops. Here each request has its own bound in
+    // attempts and time, and a quota that a bad minute has used up would fail requests that one retry saves.
+    let quota = RetryPartition::custom("create-contact")
+        .token_bucket(TokenBucket::unlimited())
+        .build();
+    let credentials = &config.credentials;
+    let credentials = Credentials::new(
+        &credentials.access_key_id,
+        &credentials.secret_access_key,
+        credentials.session_token.clone(),
+        None,
+        "environment",
+    );
+    let mut sdk = aws_sdk_dynamodb::config::Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(config.region.clone()))
+        .credentials_provider(credentials)
+        .http_client(http_client(&config.roots))
+        .timeout_config(timeouts)
+        .retry_config(retries)
+        .retry_partition(quota)
+        .retry_classifier(TransientErrors)
+        .interceptor(CountAttempts)
+        .interceptor(RefuseEmptyResponses)
+        // An attempt has its time; watching its throughput as well would say nothing more.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    if let Some(endpoint) = &config.endpoint {
+        sdk = sdk.endpoint_url(endpoint);
+    }
+    Client::from_conf(sdk.build())
+}
+
+fn http_client(roots: &[u8]) -> SharedHttpClient {
+    let tls = TlsContext::builder()
+        .with_trust_store(TrustStore::empty().with_pem_certificate(roots))
+        .build()
+        // The builder has no failing case: it only gathers what the connector reads later. The configuration has left
+        // out the certificates that could make the TLS library panic.
+        .expect("a TLS context of a trust store");
+    let connector = SharedHttpConnector::new(Connections {
+        pooled: connector(&tls, None),
+        unpooled: OnceLock::new(),
+        tls,
+    });
+    http_client_fn(move |_, _| connector.clone())
+}
+
+fn connector(tls: &TlsContext, max_idle: Option<usize>) -> Connector {
+    let mut builder = Connector::builder()
+        .connector_settings(
+            HttpConnectorSettings::builder()
+                .connect_timeout(budget::CONNECT)
+                .build(),
+        )
+        .tls_provider(Provider::rustls(CryptoMode::Ring))
+        .tls_context(tls.clone());
+    builder.set_pool_max_idle_per_host(max_idle);
+    builder.build()
+}
+
+/// A pool of connections, and new connections for the last attempts.
+///
+/// A pool can be full of dead connections: a burst leaves many idle ones, and while Lambda has frozen the process, or
+/// after a network fault, the other side has forgotten them all. Every attempt would find the next dead one.
+#[derive(Debug)]
+struct Connections {
+    pooled: Connector,
+    /// Built when it is first needed.
+    unpooled: OnceLock<Connector>,
+    tls: TlsContext,
+}
+
+impl HttpConnector for Connections {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if attempt(&request) <= budget::POOLED_ATTEMPTS {
+            self.pooled.call(request)
+        } else {
+            self.unpooled
+                .get_or_init(|| connector(&self.tls, Some(0)))
+                .call(request)
+        }
+    }
+}
+
+/// Which attempt of its operation a request is, counted from 1: the SDK says so to the service in a header.
+fn attempt(request: &HttpRequest) -> u32 {
+    request
+        .headers()
+        .get("amz-sdk-request")
+        .and_then(|pairs| pairs.strip_prefix("attempt=")?.split(';').next()?.parse().ok())
+        .unwrap_or(1)
+}
