@@ -1,9 +1,9 @@
-//! Measures create-contact beside an empty function and a typical one, and keeps the README's figures.
+//! Measures create-contact beside an empty function and a typical one, and writes the figures into the pages that show them.
 //!
 //! | command | does |
 //! | --- | --- |
-//! | (none) | builds the three, runs them side by side, writes the README's tables of performance and cost, the operators' page's too, and the picture |
-//! | `load` | one process under 1 to 64 invocations at once, and the README's table of it |
+//! | (none) | builds the three, runs them side by side, and writes the tables and the picture |
+//! | `load` | one process with 1 to 64 invocations at once, and the table of it |
 //! | `guard` | instructions and size against `benches/baseline.json`; fails beyond +3% |
 //! | `guard --move` | makes what is measured now the baseline |
 //! | `answers PROGRAM…` | runs any build of the function, an emulator before it perhaps, for a few requests |
@@ -58,17 +58,16 @@ fn compare(workspace: &Workspace, authority: &Authority, directory: &Path) -> io
     let growth = measure::growth(&ours, authority)?;
     let [floor, typical, ours] = <[_; 3]>::try_from(figures).map_err(|_| io::ErrorKind::InvalidData)?;
     let all = Comparison { floor, typical, ours };
-    let picture = "benches/performance.svg";
-    fs::write(workspace.root.join(picture), report::picture(&all))?;
+    let picture = "performance.svg";
+    fs::write(workspace.root.join("benches").join(picture), report::picture(&all))?;
     let table = report::table(&all, arm64.ok().map(|file| megabytes(file.len())), &growth);
     workspace.write(
+        "benches/README.md",
         "benchmark",
         &format!("![CPU time of a cold start and of a warm request]({picture})\n\n{table}"),
     )?;
-    let costs = cost::table(&all, &workspace.template()?);
-    workspace.write("cost", &costs)?;
-    // The operators' page shows the same figures.
-    report::write_block(&workspace.root.join("docs/operations.md"), "cost", &costs)?;
+    workspace.write("README.md", "figures", &report::headline(&all))?;
+    workspace.write("docs/operations.md", "cost", &cost::table(&all, &workspace.template()?))?;
     Ok(true)
 }
 
@@ -78,7 +77,7 @@ fn load(workspace: &Workspace, authority: &Authority) -> io::Result<bool> {
         .map(|concurrency| measure::load(&ours, authority, concurrency))
         .into_iter()
         .collect::<io::Result<Vec<_>>>()?;
-    workspace.write("load", &report::load_table(&loads))?;
+    workspace.write("benches/README.md", "load", &report::load_table(&loads))?;
     Ok(true)
 }
 
@@ -156,7 +155,7 @@ impl Workspace {
             .ok_or_else(|| io::Error::other("template.yaml has no memory size or no access log"))
     }
 
-    fn write(&self, marker: &str, text: &str) -> io::Result<()> {
-        report::write_block(&self.root.join("README.md"), marker, text)
+    fn write(&self, page: &str, marker: &str, text: &str) -> io::Result<()> {
+        report::write_block(&self.root.join(page), marker, text)
     }
 }

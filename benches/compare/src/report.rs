@@ -1,4 +1,4 @@
-//! The table and the picture, and their place in the README.
+//! The tables and the picture, and their places in README.md, benches/README.md and docs/operations.md.
 
 use std::{fmt::Write as _, fs, io, path::Path};
 
@@ -104,6 +104,39 @@ pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth) -> Stri
     );
     row("executable on this machine, MB", |figures| &figures.size, 1, &[]);
     table + &own_rows(arm64_size, growth)
+}
+
+/// The four figures that README.md shows; benches/README.md has them all.
+pub fn headline(all: &Comparison) -> String {
+    let figures: [(&str, fn(&Figures) -> &Sample, usize, &str); 4] = [
+        (
+            "CPU time from start to first response",
+            |figures| &figures.cold_cpu,
+            1,
+            "ms",
+        ),
+        (
+            "time from start to first response, with the CPU share of 128 MB",
+            |figures| &figures.slow_cold_wall,
+            0,
+            "ms",
+        ),
+        ("CPU time of a warm request", |figures| &figures.warm_cpu, 0, "µs"),
+        ("peak memory", |figures| &figures.memory, 1, "MB"),
+    ];
+    let mut table = "| median | create-contact | *typical* |\n| --- | --- | --- |\n".to_owned();
+    for (what, figure, digits, unit) in figures {
+        let value = |sample: &Sample| {
+            if sample.is_empty() {
+                "not measured".to_owned()
+            } else {
+                format!("{:.digits$} {unit}", sample.median())
+            }
+        };
+        let [ours, typical] = [&all.ours, &all.typical].map(|figures| value(figure(figures)));
+        let _ = writeln!(table, "| {what} | {ours} | {typical} |");
+    }
+    table
 }
 
 /// The figures that the other programs don't have.
@@ -214,17 +247,21 @@ pub fn picture(all: &Comparison) -> String {
     picture
 }
 
-/// Puts text between a pair of markers of the README; without them, says so and leaves it alone.
-pub fn write_block(readme: &Path, marker: &str, text: &str) -> io::Result<()> {
+/// Puts text between a pair of markers in a page; without them, says so and leaves the page alone.
+pub fn write_block(page: &Path, marker: &str, text: &str) -> io::Result<()> {
     println!("{text}");
     let (begin, end) = (format!("<!-- {marker} -->\n"), format!("<!-- /{marker} -->"));
-    let old = fs::read_to_string(readme).unwrap_or_default();
+    let old = fs::read_to_string(page).unwrap_or_default();
     let parts = old
         .split_once(&begin)
         .and_then(|(before, rest)| Some((before, rest.split_once(&end)?.1)));
     if let Some((before, after)) = parts {
-        return fs::write(readme, format!("{before}{begin}\n{text}\n{end}{after}"));
+        return fs::write(page, format!("{before}{begin}\n{text}\n{end}{after}"));
     }
-    eprintln!("the README has no {} … {end}: it stays as it is", begin.trim_end());
+    eprintln!(
+        "{} has no {} … {end}: it stays as it is",
+        page.display(),
+        begin.trim_end()
+    );
     Ok(())
 }
