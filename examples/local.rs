@@ -1,10 +1,10 @@
 //! The service on this machine: `cargo run --example local`.
 //!
-//! An embedded DynamoDB with the template's tables, the deployed function as a process of its own behind a Runtime API, and
-//! API Gateway's part in front of it. The function is this very program, started again with `AWS_LAMBDA_RUNTIME_API` set:
-//! then it does nothing but [`create_contact::run`], as the deployed binary does.
+//! It consists of an embedded DynamoDB with the tables of `template.yaml`, the function as a process of its own behind a Runtime
+//! API, and a stand-in for API Gateway. The function is this program, started again with `AWS_LAMBDA_RUNTIME_API` set. Then it
+//! does nothing but [`create_contact::run`], like the deployed binary.
 //!
-//! Its start page is `openapi.yaml` as Swagger UI shows it, from the assets of a crate: nothing comes from the internet.
+//! The start page shows `openapi.yaml` with Swagger UI. Its assets come from a crate, so nothing is loaded from the internet.
 
 use std::{
     env,
@@ -24,6 +24,7 @@ use axum::{
     response::Html,
     routing::get,
 };
+use clap::Parser;
 use harness::{
     engine::Engine,
     fixture::{self, DEMO_KEY, DEMO_TENANT, DEMO_WORKSPACES},
@@ -37,33 +38,26 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-const USAGE: &str = "\
-Runs create-contact on this machine, on an embedded DynamoDB.
-
-Usage: cargo run --example local -- [options]
-
-  --port PORT        where to listen; 0 picks a free port (3000)
-  --data FILE        keep the database in this file (in memory)
-  --dynamodb URL     use the DynamoDB at this URL, DynamoDB Local for instance (embedded)
-  --help             this page
-";
+/// Runs create-contact on this machine, with an embedded DynamoDB.
+#[derive(Parser)]
+#[command(name = "local")]
+struct Options {
+    /// The port to listen on; 0 picks a free one
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+    /// Keep the database in this file instead of in memory
+    #[arg(long, value_name = "FILE", conflicts_with = "dynamodb")]
+    data: Option<PathBuf>,
+    /// Use the DynamoDB at this URL, for example DynamoDB Local, instead of the embedded one
+    #[arg(long, value_name = "URL")]
+    dynamodb: Option<String>,
+}
 
 fn main() -> ExitCode {
     if env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
         return create_contact::run();
     }
-    let options = match Options::parse(env::args().skip(1)) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("{error}\n\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match serve(options) {
+    match serve(Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -72,47 +66,12 @@ fn main() -> ExitCode {
     }
 }
 
-struct Options {
-    port: u16,
-    data: Option<PathBuf>,
-    dynamodb: Option<String>,
-}
-
-impl Options {
-    /// `None` asks for help.
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
-        let mut options = Self {
-            port: 3000,
-            data: None,
-            dynamodb: None,
-        };
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
-            match argument.as_str() {
-                "--port" => {
-                    options.port = value()?.parse().map_err(|_| "--port takes a number from 0 to 65535")?;
-                }
-                "--data" => options.data = Some(value()?.into()),
-                "--dynamodb" => options.dynamodb = Some(value()?),
-                "--help" | "-h" => return Ok(None),
-                _ => return Err(format!("there is no option {argument}")),
-            }
-        }
-        if options.data.is_some() && options.dynamodb.is_some() {
-            return Err(
-                "--data is for the embedded database; with --dynamodb the other engine keeps the data".to_owned(),
-            );
-        }
-        Ok(Some(options))
-    }
-}
-
 #[tokio::main]
 async fn serve(options: Options) -> Result<(), String> {
-    // Everything that can be refused is asked for before anything is written.
+    // Everything that can fail comes before anything is written.
     let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|error| {
         format!(
-            "port {} can't be had: {error}. --port 0 picks a free one.",
+            "can't listen on port {}: {error}. --port 0 picks a free port.",
             options.port
         )
     })?;
@@ -122,8 +81,8 @@ async fn serve(options: Options) -> Result<(), String> {
     let engine = match (&options.dynamodb, &options.data) {
         (Some(url), _) => Engine::at(url),
         (None, data) => Engine::embedded(data.as_deref()).map_err(|error| match data {
-            Some(path) => format!("{} can't be used as a database: {error}", path.display()),
-            None => format!("the embedded database can't start: {error}"),
+            Some(path) => format!("can't use {} as the database: {error}", path.display()),
+            None => format!("can't start the embedded database: {error}"),
         })?,
     };
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml");
@@ -134,17 +93,17 @@ async fn serve(options: Options) -> Result<(), String> {
     let environment = [runtime_api.environment(), tables.environment(&engine)].concat();
     let program = env::current_exe().map_err(|error| error.to_string())?;
     let function = Function::start(&program, &environment, |line| {
-        // The function's own line of a request that failed on our side; the rest is said here in fewer words.
+        // Only the log lines of failures. Of each request, this program prints its own, shorter line.
         if line.contains(r#""level":"ERROR""#) {
             eprintln!("{line}");
         }
     })
-    .map_err(|error| format!("the function can't start: {error}"))?;
+    .map_err(|error| format!("can't start the function: {error}"))?;
 
     let mut function_end = function.end();
     announce(address, &engine);
     let router = Router::new()
-        .fallback(answer)
+        .fallback(respond)
         .with_state(Arc::new(runtime_api))
         .merge(start_page())
         .into_make_service_with_connect_info::<SocketAddr>();
@@ -157,7 +116,7 @@ async fn serve(options: Options) -> Result<(), String> {
     }
 }
 
-/// Keeps a second run off the file: each would not see what the other has in memory.
+/// Locks the file against a second run, because each would not see what the other has in memory.
 fn lock(data: &Path) -> Result<File, String> {
     let file = File::options()
         .read(true)
@@ -165,7 +124,7 @@ fn lock(data: &Path) -> Result<File, String> {
         .create(true)
         .truncate(false)
         .open(data)
-        .map_err(|error| format!("{} can't be opened: {error}", data.display()))?;
+        .map_err(|error| format!("can't open {}: {error}", data.display()))?;
     file.try_lock()
         .map_err(|_| format!("{} is in use by another run", data.display()))?;
     Ok(file)
@@ -190,7 +149,7 @@ curl -i http://{address}/api/contacts \\
 
 The reference, with a form to try it: http://{address}/
 
-Ctrl-C ends it.
+Press Ctrl-C to stop.
 ",
         engine.url, DEMO_WORKSPACES[0], DEMO_WORKSPACES[1], DEMO_WORKSPACES[0]
     );
@@ -211,21 +170,21 @@ fn start_page() -> Router {
     swagger_ui.route("/", get(page))
 }
 
-async fn answer(
+async fn respond(
     State(runtime_api): State<Arc<RuntimeApi>>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response<Body> {
     let started = Instant::now();
     let (parts, body) = request.into_parts();
-    // One byte more than API Gateway takes is enough to know.
+    // One byte more than API Gateway accepts is enough.
     let body = match to_bytes(body, gateway::MAX_BODY_BYTES + 1).await {
         Ok(body) => body,
         Err(_) => Bytes::from(vec![0; gateway::MAX_BODY_BYTES + 1]),
     };
     let response = gateway::handle(&runtime_api, client, &parts.method, &parts.uri, &parts.headers, body).await;
     let status: StatusCode = response.status();
-    // The path could hold anything that somebody typed.
+    // Another path could contain anything, personal data too.
     let path = if parts.uri.path() == "/api/contacts" {
         "/api/contacts"
     } else {

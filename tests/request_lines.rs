@@ -1,10 +1,11 @@
-//! The line that each request leaves, and the metrics in it (contract, section 8): one run through every outcome.
+//! The log entry that each request leaves (contract, section 8): one run through every outcome.
 //!
-//! The lines are kept in `request-lines.jsonl` in Cargo's directory for tests: `.ci/operators` holds the template's alarms
-//! against them.
+//! The entries are kept in `request-lines.jsonl` in Cargo's directory for tests. `.ci/operators` runs the template's metric
+//! filter over them and counts their bytes.
 
-use std::{collections::BTreeSet, env, fs, path::Path};
+use std::{env, fs, path::Path};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use axum::{Router, http::StatusCode};
 use harness::{
     engine::{Engine, Tables},
@@ -17,6 +18,9 @@ use tokio::net::TcpListener;
 
 const KEY: &str = "sf_test_v1_RequestLinesRequestLines";
 const KEY_WITHOUT_SCOPE: &str = "sf_test_v1_WithoutScopeWithoutScope";
+const KEY_ID: &str = "key_abcdefghijklmnop";
+/// As long as API Gateway's are.
+const API_REQUEST_ID: &str = "JKJaXmPLvHcESHA=";
 const TENANT: &str = "0198c1a5-6f00-7000-8000-00000000000a";
 const WORKSPACE: &str = "0198c1a5-6f00-7000-8000-000000000001";
 const UNKNOWN_WORKSPACE: &str = "0198c1a5-6f00-7000-8000-000000000009";
@@ -28,7 +32,7 @@ fn event(method: &str, path: &str, content_type: &str, key: &str, body: &str) ->
         "headers": { "authorization": format!("Bearer {key}"), "content-type": content_type },
         "requestContext": {
             "http": { "method": method, "path": path },
-            "requestId": "of-api-gateway",
+            "requestId": API_REQUEST_ID,
             "stage": "$default",
         },
         "body": body,
@@ -45,20 +49,25 @@ fn contact(workspace: &str, name: &str) -> String {
     json!({ "workspaceId": workspace, "name": name, "email": "henrik@acme-customer.de" }).to_string()
 }
 
+const THROTTLING_REASON: &str = "TableReadKeyRangeThroughputExceeded";
+
 /// A DynamoDB that throttles whatever it is asked.
 async fn throttling_engine() -> Engine {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let router = Router::new().fallback(|| async {
-        let error = json!({ "__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException" });
+        let error = json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException",
+            "throttlingReasons": [{ "reason": THROTTLING_REASON, "resource": "arn:aws:dynamodb:::table/keys" }],
+        });
         (StatusCode::BAD_REQUEST, error.to_string())
     });
     tokio::spawn(async { axum::serve(listener, router).await });
     Engine::at(&url)
 }
 
-/// Sends the events to a function of its own and gives the lines that it left.
-async fn lines(environment: Vec<(String, String)>, events: &[String]) -> Vec<String> {
+/// Sends the events to a function of its own and returns the entries that it left.
+async fn entries(environment: Vec<(String, String)>, events: &[String]) -> Vec<Value> {
     let runtime_api = RuntimeApi::start().await.expect("a port");
     let environment = [runtime_api.environment(), environment].concat();
     let program = Path::new(env!("CARGO_BIN_EXE_create-contact"));
@@ -66,25 +75,61 @@ async fn lines(environment: Vec<(String, String)>, events: &[String]) -> Vec<Str
     for event in events {
         assert!(matches!(runtime_api.invoke(event).await, Outcome::Response(_)));
     }
-    function.stop().await
+    let lines = function.stop().await;
+    lines
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect()
 }
 
-fn outcomes(lines: &[String]) -> Vec<String> {
-    let outcome = |line: &String| {
-        let line: Value = serde_json::from_str(line).expect("a line of JSON");
-        line["outcome"].as_str().expect("an outcome").to_owned()
-    };
-    lines.iter().map(outcome).collect()
+fn outcomes(entries: &[Value]) -> Vec<&str> {
+    entries
+        .iter()
+        .map(|entry| entry["outcome"].as_str().expect("an outcome"))
+        .collect()
+}
+
+/// Of a process whose first request created a contact.
+fn the_first_entry_has_these_members_and_no_others(created: &Value) {
+    let members = created.as_object().expect("an object").keys().map(String::as_str);
+    let mut expected = [
+        "timestamp",
+        "level",
+        "message",
+        "requestId",
+        "apiRequestId",
+        "status",
+        "outcome",
+        "durationMs",
+        "databaseMs",
+        "databaseAttempts",
+        "tenantId",
+        "workspaceId",
+        "keyId",
+        "initMs",
+    ];
+    expected.sort_unstable();
+    assert_eq!(members.collect::<Vec<_>>(), expected);
+    assert!(created["initMs"].as_f64() > Some(0.0), "{created}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_outcome_leaves_one_line_that_holds_its_metrics() {
+async fn every_outcome_leaves_one_entry_that_says_what_an_operator_needs() {
     let engine = Engine::embedded(None).expect("an engine");
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml");
     let tables = engine.create_tables(&template, "").await.expect("tables");
     let client = engine.client();
     fixture::put_workspace(&client, &tables, WORKSPACE, TENANT).await;
     fixture::put_key(&client, &tables, &Key::of(KEY, TENANT)).await;
+    client
+        .update_item()
+        .table_name(&tables.api_keys)
+        .key("keyHash", AttributeValue::S(fixture::key_hash(KEY)))
+        .update_expression("SET keyId = :keyId")
+        .expression_attribute_values(":keyId", AttributeValue::S(KEY_ID.to_owned()))
+        .send()
+        .await
+        .expect("the key has an id");
     let without_scope = Key {
         scopes: &[],
         ..Key::of(KEY_WITHOUT_SCOPE, TENANT)
@@ -119,47 +164,49 @@ async fn every_outcome_leaves_one_line_that_holds_its_metrics() {
         ),
     ];
     let events = answered.each_ref().map(|(_, event)| event.clone());
-    let mut seen = lines(tables.environment(&engine), &events).await;
+    let mut seen = entries(tables.environment(&engine), &events).await;
     assert_eq!(outcomes(&seen), answered.each_ref().map(|(outcome, _)| *outcome));
 
     let no_table = Tables {
         contacts: "NoSuchTable".to_owned(),
         ..tables.clone()
     };
-    let fault = lines(no_table.environment(&engine), &[post(KEY, &henrik)]).await;
+    let fault = entries(no_table.environment(&engine), &[post(KEY, &henrik)]).await;
     assert_eq!(outcomes(&fault), ["fault"]);
     // Nothing listens on port 1.
     let nowhere = Engine::at("http://127.0.0.1:1");
-    let unavailable = lines(tables.environment(&nowhere), &[post(KEY, &henrik)]).await;
+    let unavailable = entries(tables.environment(&nowhere), &[post(KEY, &henrik)]).await;
     assert_eq!(outcomes(&unavailable), ["unavailable"]);
-    let throttled = lines(tables.environment(&throttling_engine().await), &[post(KEY, &henrik)]).await;
+    let throttled = entries(tables.environment(&throttling_engine().await), &[post(KEY, &henrik)]).await;
     assert_eq!(outcomes(&throttled), ["throttled"]);
+    assert_eq!(fault[0]["operation"], "PutItem");
+    assert_eq!(throttled[0]["throttlingReasons"], json!([THROTTLING_REASON]));
+
+    the_first_entry_has_these_members_and_no_others(&seen[0]);
+    assert!(seen[1..].iter().all(|entry| entry.get("initMs").is_none()), "{seen:?}");
+    for accepted in ["created", "existing", "conflict", "invalid", "workspace_not_found"] {
+        let entry = seen
+            .iter()
+            .find(|entry| entry["outcome"] == accepted)
+            .expect("an entry");
+        assert_eq!(entry["keyId"], KEY_ID, "{entry}");
+    }
+    for entry in seen.iter().filter(|entry| entry["outcome"] == "unauthenticated") {
+        assert!(entry.get("keyId").is_none(), "{entry}");
+    }
+
     seen.extend(fault);
     seen.extend(throttled);
     seen.extend(unavailable);
-
-    for line in &seen {
-        let line: Value = serde_json::from_str(line).expect("a line of JSON");
-        let directives = line["_aws"]["CloudWatchMetrics"].as_array().expect("directives");
-        let mut metrics = BTreeSet::new();
-        for directive in directives {
-            for dimension in directive["Dimensions"][0].as_array().expect("a set of dimensions") {
-                assert!(
-                    line[dimension.as_str().expect("a name")].is_string(),
-                    "{dimension} in {line}"
-                );
-            }
-            for metric in directive["Metrics"].as_array().expect("metrics") {
-                let name = metric["Name"].as_str().expect("a name");
-                assert!(line[name].is_number(), "{name} in {line}");
-                metrics.insert(name);
-            }
-        }
-        let asked_the_database = line["databaseAttempts"].as_u64() > Some(0);
-        assert_eq!(metrics.contains("databaseMs"), asked_the_database, "{line}");
-        assert_eq!(line["databaseMs"].as_f64() > Some(0.0), asked_the_database, "{line}");
-        assert!(line["databaseMs"].as_f64() <= line["durationMs"].as_f64(), "{line}");
+    for entry in &seen {
+        let failed = entry["status"].as_u64() >= Some(500);
+        assert_eq!(entry["level"], if failed { "ERROR" } else { "INFO" }, "{entry}");
+        assert_eq!(entry["apiRequestId"], API_REQUEST_ID);
+        let asked_the_database = entry["databaseAttempts"].as_u64() > Some(0);
+        assert_eq!(entry["databaseMs"].as_f64() > Some(0.0), asked_the_database, "{entry}");
+        assert!(entry["databaseMs"].as_f64() <= entry["durationMs"].as_f64(), "{entry}");
     }
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("request-lines.jsonl");
-    fs::write(kept, seen.join("\n")).expect("the lines are kept");
+    let lines: Vec<String> = seen.iter().map(Value::to_string).collect();
+    fs::write(kept, lines.join("\n")).expect("the entries are kept");
 }

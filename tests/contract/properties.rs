@@ -25,6 +25,13 @@ fn addresses() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Every code point. The planes without characters (4 to 13) and for private use (15 and 16) are each alike throughout: one
+/// code point in 4,096 stands for the others.
+fn code_points() -> impl Iterator<Item = char> {
+    let sampled = ('\u{40000}'..='\u{dffff}').chain('\u{f0000}'..=char::MAX).step_by(4096);
+    ('\0'..='\u{3ffff}').chain('\u{e0000}'..='\u{effff}').chain(sampled)
+}
+
 /// What a response shows of a name.
 fn shown(name: &Name) -> String {
     match name.last() {
@@ -50,7 +57,7 @@ fn assert_is_found_again_by_email(text: &str) {
 
 #[test]
 fn what_a_response_shows_of_a_name_is_found_again_for_every_code_point() {
-    for c in '\0'..=char::MAX {
+    for c in code_points() {
         for text in [
             format!("a{c}b {c}"),
             format!("{c},{c}a"),
@@ -64,10 +71,9 @@ fn what_a_response_shows_of_a_name_is_found_again_for_every_code_point() {
 
 #[test]
 fn what_a_response_shows_of_an_address_is_found_again_for_every_code_point() {
-    for c in '\0'..=char::MAX {
-        for text in [format!("a{c}@acme.de"), format!("x@{c}.de"), format!("x@a{c}b{c}.{c}a")] {
-            assert_is_found_again_by_email(&text);
-        }
+    for c in code_points() {
+        assert_is_found_again_by_email(&format!("a{c}@acme.de"));
+        assert_is_found_again_by_email(&format!("x@{c}.a{c}b{c}.{c}d"));
     }
 }
 

@@ -21,6 +21,8 @@ const BASE: &str = "https://document.invalid/openapi.json";
 pub struct OpenApi {
     schemas: Schemas,
     request_schema: SchemaIndex,
+    /// The schemas of the request's members, by name.
+    member_schemas: BTreeMap<String, SchemaIndex>,
     /// The operation's path.
     pub path: String,
     /// The requests that stand in the document as examples, by name.
@@ -87,6 +89,14 @@ impl OpenApi {
         };
         let of_body = "content/application~1json/schema";
         let request_schema = compile(&format!("{at}/requestBody/{of_body}"))?;
+        let request = operation["requestBody"]["content"][JSON]["schema"]["$ref"].as_str();
+        let request = request.ok_or("the request's schema is a $ref")?;
+        let members = resolve(&document, request)?["properties"].as_object();
+        let member_schemas = members
+            .ok_or("the request's members are listed")?
+            .keys()
+            .map(|name| Ok((name.clone(), compile(&format!("{request}/properties/{name}"))?)))
+            .collect::<Result<_, String>>()?;
         let mut answers = BTreeMap::new();
         for (status, answer) in operation["responses"].as_object().ok_or("responses are expected")? {
             let at = format!("{at}/responses/{status}");
@@ -115,6 +125,7 @@ impl OpenApi {
             requests: examples(&operation["requestBody"]["content"][JSON])?,
             path: path.clone(),
             request_schema,
+            member_schemas,
             answers,
             schemas,
         })
@@ -168,6 +179,16 @@ impl OpenApi {
         self.schemas
             .validate(body, self.request_schema)
             .map_err(|error| error.to_string())
+    }
+
+    /// Whether one member of a request fits its schema.
+    ///
+    /// # Panics
+    ///
+    /// The request has no such member.
+    #[must_use]
+    pub fn accepts(&self, member: &str, text: &str) -> bool {
+        self.schemas.validate(&text.into(), self.member_schemas[member]).is_ok()
     }
 
     /// Checks the document's own examples of bodies and headers against its schemas.
