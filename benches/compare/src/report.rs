@@ -108,34 +108,32 @@ pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth) -> Stri
 
 /// The four figures that README.md shows; benches/README.md has them all.
 pub fn headline(all: &Comparison) -> String {
-    let figures: [(&str, fn(&Figures) -> &Sample, usize, &str); 4] = [
-        (
-            "CPU time from start to first response",
-            |figures| &figures.cold_cpu,
-            1,
-            "ms",
-        ),
-        (
-            "time from start to first response, with the CPU share of 128 MB",
-            |figures| &figures.slow_cold_wall,
-            0,
-            "ms",
-        ),
-        ("CPU time of a warm request", |figures| &figures.warm_cpu, 0, "µs"),
-        ("peak memory", |figures| &figures.memory, 1, "MB"),
-    ];
     let mut table = "| median | create-contact | *typical* |\n| --- | --- | --- |\n".to_owned();
-    for (what, figure, digits, unit) in figures {
-        let value = |sample: &Sample| {
+    let mut row = |what: &str, figure: fn(&Figures) -> &Sample, digits: usize, unit: &str| {
+        let [ours, typical] = [&all.ours, &all.typical].map(|figures| {
+            let sample = figure(figures);
             if sample.is_empty() {
                 "not measured".to_owned()
             } else {
                 format!("{:.digits$} {unit}", sample.median())
             }
-        };
-        let [ours, typical] = [&all.ours, &all.typical].map(|figures| value(figure(figures)));
+        });
         let _ = writeln!(table, "| {what} | {ours} | {typical} |");
-    }
+    };
+    row(
+        "CPU time from start to first response",
+        |figures| &figures.cold_cpu,
+        1,
+        "ms",
+    );
+    row(
+        "time from start to first response, with the CPU share of 128 MB",
+        |figures| &figures.slow_cold_wall,
+        0,
+        "ms",
+    );
+    row("CPU time of a warm request", |figures| &figures.warm_cpu, 0, "µs");
+    row("peak memory", |figures| &figures.memory, 1, "MB");
     table
 }
 
