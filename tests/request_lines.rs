@@ -1,4 +1,4 @@
-//! The log entry that each request leaves (contract, section 8): one run through every outcome.
+//! The log entry that each request leaves (`docs/contract.md#8-logs`): one run through every outcome.
 //!
 //! The entries are kept in `request-lines.jsonl` in Cargo's directory for tests. `.ci/operators` runs the template's metric
 //! filter over them and counts their bytes.

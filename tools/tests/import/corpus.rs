@@ -259,3 +259,40 @@ async fn the_number_of_rows_is_pythons_whatever_mess_a_file_is_or_the_file_is_re
         assert_eq!(*rows, counted - 1, "{content:?}");
     }
 }
+
+/// A page's indented block that begins so, without its indentation.
+fn block(page: &str, beginning: &str) -> String {
+    let from = page.find(&format!("    {beginning}")).unwrap();
+    let lines = page[from..].lines().map_while(|line| line.strip_prefix("    "));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_shows_what_the_import_does() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = fs::read_to_string(root.join("docs/import.md")).unwrap();
+    let local = LocalRun::start().await;
+    let directory = TempDir::new().unwrap();
+    fs::create_dir(directory.path().join("examples")).unwrap();
+    let sample = Path::new("examples/contacts.csv");
+    fs::copy(root.join(sample), directory.path().join(sample)).unwrap();
+    let as_shown = |output: &Output| {
+        text(&output.stdout)
+            .replace(&local.url, "http://127.0.0.1:3000")
+            .replace(env!("CARGO_BIN_EXE_import"), "target/debug/import")
+    };
+
+    let mut dry = import(sample);
+    let dry = dry
+        .arg("--dry-run")
+        .current_dir(directory.path())
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(as_shown(&dry), block(&page, "examples/contacts.csv: 8 rows"));
+
+    let mut run = crate::into(&local.url, sample);
+    let run = run.current_dir(directory.path()).output().await.unwrap();
+    let shown = block(&page, "8 rows of examples");
+    assert!(as_shown(&run).ends_with(&shown), "{}", as_shown(&run));
+}
