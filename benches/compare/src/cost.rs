@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{measure::Figures, report::Comparison};
+use crate::{lambda::MEMORY_OF_A_CPU, measure::Figures, report::Comparison};
 
 /// Public on-demand prices in US dollars, us-east-1, without free tiers and discounts by volume, as of [`PRICES_READ`].
 mod price {
@@ -27,15 +27,12 @@ mod price {
 }
 const PRICES_READ: &str = "December 2025";
 
-/// The time that the two DynamoDB calls of a request wait for the network and for DynamoDB, in ms: an assumption, AWS says
-/// "single-digit milliseconds" of each.
-const WAITING: f64 = 2.0 * 5.0;
+/// The time that a process waits for the network and for DynamoDB in each call, in ms: an assumption, AWS says
+/// "single-digit milliseconds".
+const WAITING: f64 = 5.0;
 /// How many requests meet a cold start: an assumption.
 const COLD_STARTS_A_REQUEST: f64 = 0.001;
 const MEMORY_SIZES: [u32; 4] = [128, 256, 512, 1024];
-/// The memory that buys one CPU (AWS Lambda Developer Guide, "Configure Lambda function memory").
-const MEMORY_OF_A_CPU: f64 = 1769.0;
-
 /// What Lambda itself writes about an invocation unless it is told not to, as `typical` doesn't (AWS Lambda Developer
 /// Guide, "Log and monitor"): of the usual length.
 const PLATFORM_LINES: &str = "\
@@ -95,8 +92,11 @@ struct Duration {
 /// One thread does the work, so more than one CPU doesn't help.
 fn duration(figures: &Figures, memory: u32) -> Duration {
     let share = (f64::from(memory) / MEMORY_OF_A_CPU).min(1.0);
-    let warm = WAITING + figures.warm_cpu.median() / 1000.0 / share;
-    let cold = WAITING + figures.cold_cpu.median() / share;
+    let calls = figures.calls.median();
+    let warm = calls * WAITING + figures.warm_cpu.median() / 1000.0 / share;
+    // Lambda starts a process with more CPU than its memory buys, and leaves it that share from the first invocation on.
+    let start = figures.calls_at_start.median() * WAITING + figures.ready_wall.median();
+    let cold = start + calls * WAITING + figures.first_cpu.median() / share;
     // Billed in whole milliseconds, the initialisation included.
     let billed = warm.ceil() + COLD_STARTS_A_REQUEST * cold.ceil();
     let gb_seconds = billed / 1000.0 * f64::from(memory) / 1024.0;
@@ -195,8 +195,10 @@ fn assumptions() -> String {
     format!(
         "
 US dollars, us-east-1, public on-demand prices of {PRICES_READ} (the services' pricing pages), no free tier. Times: the CPU measured
-above by the memory's share of a CPU, and {WAITING:.0} ms of waiting for DynamoDB's two responses (assumed). One request in {:.0} meets a
-cold start (assumed). Logs cost {:.2} a GB. A retry that gets `200` costs the same; a refused request costs no write unit.
+above by the memory's share of a CPU, and {WAITING:.0} ms of waiting for each response of DynamoDB (assumed). A cold start is the start,
+with all of a CPU, and the first request. What Lambda itself needs to set up the process's environment comes on top: it can't be
+measured here. One request in {:.0} meets a cold start (assumed). Logs cost {:.2} a GB. A retry that gets `200` costs the same; a
+refused request costs no write unit.
 ",
         1.0 / COLD_STARTS_A_REQUEST,
         price::LOG_GB,

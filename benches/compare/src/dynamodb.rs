@@ -70,7 +70,9 @@ pub struct DynamoDb {
 }
 
 struct Shared {
+    connections: Arc<AtomicU64>,
     calls: AtomicU64,
+    reads_at_start: AtomicU64,
     contacts: Mutex<HashSet<String>>,
     latency: Duration,
 }
@@ -81,14 +83,20 @@ impl DynamoDb {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
+            connections: Arc::default(),
             calls: AtomicU64::new(0),
+            reads_at_start: AtomicU64::new(0),
             contacts: Mutex::new((0..contacts).map(|n| format!("stored{n}@example.com")).collect()),
             latency,
         });
         let answering = Arc::clone(&shared);
-        http1::serve(listener, Some(Arc::clone(&authority.server)), move |request| {
-            Some(answering.answer(&request))
-        });
+        let connections = Arc::clone(&shared.connections);
+        http1::serve(
+            listener,
+            Some(Arc::clone(&authority.server)),
+            connections,
+            move |request| Some(answering.answer(&request)),
+        );
         Ok(Self {
             url: format!("https://127.0.0.1:{port}"),
             url_by_name: format!("https://localhost:{port}"),
@@ -96,20 +104,36 @@ impl DynamoDb {
         })
     }
 
-    /// How many calls it has answered.
+    /// How many connections were opened.
+    pub fn connections(&self) -> u64 {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many calls it has answered, those apart with which processes open their connection.
     pub fn calls(&self) -> u64 {
         self.shared.calls.load(Ordering::Relaxed)
+    }
+
+    /// How many calls it has answered with which processes open their connection: reads of the key that nobody has.
+    pub fn reads_at_start(&self) -> u64 {
+        self.shared.reads_at_start.load(Ordering::Relaxed)
     }
 }
 
 impl Shared {
     fn answer(&self, request: &Request) -> Response {
-        self.calls.fetch_add(1, Ordering::Relaxed);
         if !self.latency.is_zero() {
             thread::sleep(self.latency);
         }
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let operation = request.headers.get("x-amz-target").map_or("", String::as_str);
+        let opens_connection = body["Key"]["keyHash"]["S"] == "-";
+        let counter = if opens_connection {
+            &self.reads_at_start
+        } else {
+            &self.calls
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
         let (status, answer) = match operation {
             "DynamoDB_20120810.BatchGetItem" => (
                 200,
@@ -137,6 +161,7 @@ impl Shared {
                     )
                 }
             }
+            "DynamoDB_20120810.GetItem" if opens_connection => (200, json!({})),
             _ => (
                 400,
                 json!({"__type": "com.amazon.coral.service#UnknownOperationException"}),

@@ -5,7 +5,10 @@ use std::{
     collections::HashMap,
     io::{self, BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
 };
 
@@ -25,15 +28,17 @@ pub struct Response {
     pub body: String,
 }
 
-/// Answers connections, with TLS or without, until the process ends.
+/// Answers connections, with TLS or without, until the process ends, and counts them.
 pub fn serve(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
+    connections: Arc<AtomicU64>,
     handler: impl Fn(Request) -> Option<Response> + Send + Sync + 'static,
 ) {
     let handler = Arc::new(handler);
     thread::spawn(move || {
         for connection in listener.incoming().filter_map(Result::ok) {
+            connections.fetch_add(1, Ordering::Relaxed);
             let (tls, handler) = (tls.clone(), Arc::clone(&handler));
             // A function that is killed leaves broken connections behind: their errors mean nothing.
             thread::spawn(move || -> io::Result<()> {

@@ -106,8 +106,8 @@ impl Drop for Function {
 }
 
 impl Function {
-    /// Starts a program behind a Runtime API of its own, in a share of a CPU or free of one; its log goes to a file.
-    pub fn start(program: &Program, share: Option<&CpuShare>, log: Option<fs::File>) -> io::Result<Self> {
+    /// Starts a program behind a Runtime API of its own, with all of the CPU, as Lambda does; its log goes to a file.
+    pub fn start(program: &Program, log: Option<fs::File>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?.to_string();
         let (queue, next) = channel();
@@ -118,20 +118,9 @@ impl Function {
             polls: Arc::default(),
         };
         let polls = Arc::clone(&api.polls);
-        http1::serve(listener, None, move |request| api.answer(&request));
+        http1::serve(listener, None, Arc::default(), move |request| api.answer(&request));
         let (first, rest) = program.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        let mut command = match share {
-            // The shell joins the group and becomes the program: nothing of the start is left outside.
-            Some(share) => {
-                let mut shell = Command::new("/bin/sh");
-                shell
-                    .args(["-c", "echo $$ > \"$0\" && exec \"$@\""])
-                    .arg(&share.processes)
-                    .arg(first);
-                shell
-            }
-            None => Command::new(first),
-        };
+        let mut command = Command::new(first);
         command
             .args(rest)
             .env_clear()
@@ -147,6 +136,17 @@ impl Function {
             polls,
             started,
         })
+    }
+
+    /// Waits until the process is ready: it asks for its first invocation. How long that took from exec on.
+    pub fn await_ready(&self) -> Duration {
+        self.await_polls(1);
+        self.age()
+    }
+
+    /// Leaves the process a share of a CPU, as Lambda does from the first invocation on.
+    pub fn limit(&self, share: &CpuShare) -> io::Result<()> {
+        fs::write(&share.processes, self.child.id().to_string())
     }
 
     /// Waits until the process has asked for an invocation this often: it has done all work of those before.
@@ -304,11 +304,16 @@ pub struct CpuShare {
     processes: PathBuf,
 }
 
-/// The period in which the share is counted out.
+/// The memory that buys one CPU, in MB (AWS Lambda Developer Guide, "Configure Lambda function memory").
+pub const MEMORY_OF_A_CPU: f64 = 1769.0;
+
+/// The period in which the share is counted out. What fits into the share of one period runs without a pause.
 const PERIOD_MICROSECONDS: f64 = 20_000.0;
 
 impl CpuShare {
-    pub fn new(share: f64) -> io::Result<Self> {
+    /// The share that this much memory buys, in MB.
+    pub fn of_memory(megabytes: u32) -> io::Result<Self> {
+        let share = f64::from(megabytes) / MEMORY_OF_A_CPU;
         let quota = format!("{:.0}", share * PERIOD_MICROSECONDS);
         let period = format!("{PERIOD_MICROSECONDS:.0}");
         let version_1 = Path::new("/sys/fs/cgroup/cpu");
@@ -323,9 +328,10 @@ impl CpuShare {
                 vec![("cpu.max", format!("{quota} {period}"))],
             )
         };
-        let directory = root.join(format!("create-contact-{}", id()));
+        let directory = root.join(format!("create-contact-{}-{megabytes}", id()));
         fs::create_dir(&directory)?;
         let share = Self {
+            // The file that takes a process with all of its threads.
             processes: directory.join("cgroup.procs"),
             directory,
         };

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | (none) | builds the three, runs them side by side, and writes the tables and the picture |
 //! | `load` | one process with 1 to 64 invocations at once, and the table of it |
+//! | `earlier PROGRAM` | runs the function beside an earlier build of it, and the table of it |
 //! | `guard` | instructions and size against `benches/baseline.json`; fails beyond +3% |
 //! | `guard --move` | makes what is measured now the baseline |
 //! | `answers PROGRAM…` | runs any build of the function, an emulator before it perhaps, for a few requests |
@@ -38,11 +39,12 @@ fn main() -> io::Result<ExitCode> {
     let passed = match arguments[..] {
         [] => compare(&workspace, &authority, &directory),
         ["load"] => load(&workspace, &authority),
+        ["earlier", program] => earlier(Path::new(program), &workspace, &authority, &directory),
         ["guard"] => guard(&workspace, &authority, &directory, false),
         ["guard", "--move"] => guard(&workspace, &authority, &directory, true),
         ["answers", ref command @ ..] if !command.is_empty() => answers(command, &authority),
         _ => Err(io::Error::other(
-            "usage: compare [load | guard [--move] | answers PROGRAM…]",
+            "usage: compare [load | earlier PROGRAM | guard [--move] | answers PROGRAM…]",
         )),
     };
     fs::remove_dir_all(&directory)?;
@@ -56,18 +58,28 @@ fn compare(workspace: &Workspace, authority: &Authority, directory: &Path) -> io
     let arm64 = fs::metadata(workspace.target.join("lambda/create-contact/bootstrap"));
     let figures = measure::compare(&[&floor, &typical, &ours], authority, directory)?;
     let growth = measure::growth(&ours, authority)?;
+    let faulty = measure::faulty_starts(&ours, authority)?;
     let [floor, typical, ours] = <[_; 3]>::try_from(figures).map_err(|_| io::ErrorKind::InvalidData)?;
     let all = Comparison { floor, typical, ours };
     let picture = "performance.svg";
     fs::write(workspace.root.join("benches").join(picture), report::picture(&all))?;
-    let table = report::table(&all, arm64.ok().map(|file| megabytes(file.len())), &growth);
+    let table = report::table(&all, arm64.ok().map(|file| megabytes(file.len())), &growth, &faulty);
     workspace.write(
         "benches/README.md",
         "benchmark",
-        &format!("![CPU time of a cold start and of a warm request]({picture})\n\n{table}"),
+        &format!("![The first request after a start, and the CPU time of a warm request]({picture})\n\n{table}"),
     )?;
     workspace.write("README.md", "figures", &report::headline(&all))?;
     workspace.write("docs/operations.md", "cost", &cost::table(&all, &workspace.template()?))?;
+    Ok(true)
+}
+
+/// The function beside an earlier build of it.
+fn earlier(earlier: &Path, workspace: &Workspace, authority: &Authority, directory: &Path) -> io::Result<bool> {
+    let now = workspace.build("Cargo.toml", "create-contact", "release")?;
+    let figures = measure::compare(&[earlier, &now], authority, directory)?;
+    let [earlier, now] = <[_; 2]>::try_from(figures).map_err(|_| io::ErrorKind::InvalidData)?;
+    workspace.write("benches/README.md", "earlier", &report::earlier_table(&earlier, &now))?;
     Ok(true)
 }
 
@@ -90,7 +102,7 @@ fn guard(workspace: &Workspace, authority: &Authority, directory: &Path, move_it
 /// A few requests, the last of them again: 201, and 200 with the contact that is there or 409 under another name.
 fn answers(command: &[&str], authority: &Authority) -> io::Result<bool> {
     let database = DynamoDb::start(authority, Duration::ZERO, 0)?;
-    let function = Function::start(&Program::new(command, &database, &authority.ca), None, None)?;
+    let function = Function::start(&Program::new(command, &database, &authority.ca), None)?;
     for number in 0..5 {
         let answer = function.invoke(lambda::event("Henrik Larsen", number));
         println!("{:?} {answer}", function.age());

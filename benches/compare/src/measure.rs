@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    net::TcpListener,
     path::Path,
     time::{Duration, Instant},
 };
@@ -11,12 +12,13 @@ use crate::{
     lambda::{CpuShare, Function, Program},
 };
 
-/// What 128 MB buys of a CPU: Lambda gives a function one for each 1,769 MB (AWS Lambda Developer Guide, "Configure Lambda
-/// function memory").
-pub const SHARE_OF_128_MB: f64 = 128.0 / 1769.0;
+/// The memory sizes whose share of a CPU is tried out, in MB: the least that Lambda has, and the template's.
+pub const MEMORY_SIZES: [u32; 2] = [128, 256];
 
 const COLD_STARTS: usize = 84;
-const SLOW_COLD_STARTS: usize = 12;
+const LIMITED_STARTS: usize = 12;
+const LIMITED_REQUESTS: u32 = 10;
+const FAULTY_STARTS: usize = 12;
 const WARM_BLOCKS: usize = 20;
 const REQUESTS_A_BLOCK: u64 = 50;
 /// Growth is a few hundredths, if any: to see as little, a clock needs many short blocks.
@@ -37,6 +39,11 @@ impl Sample {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Each measurement in another unit, or by something else.
+    pub fn times(&self, factor: f64) -> Self {
+        Self(self.0.iter().map(|value| value * factor).collect())
     }
 
     pub fn median(&self) -> f64 {
@@ -60,22 +67,39 @@ impl Sample {
 /// What is measured of one program.
 #[derive(Clone, Default)]
 pub struct Figures {
+    /// CPU from exec until the process asks for its first invocation, in ms.
+    pub ready_cpu: Sample,
+    /// Wall time of the same, with all of a CPU, in ms.
+    pub ready_wall: Sample,
+    /// CPU of the first request, from being handed out to its 201, in ms.
+    pub first_cpu: Sample,
     /// CPU from exec to the first 201, in ms.
     pub cold_cpu: Sample,
     /// The same where DynamoDB's host is looked up by its name.
     pub cold_cpu_by_name: Sample,
     /// CPU of a warm request, in µs.
     pub warm_cpu: Sample,
-    /// Wall time from exec to the first 201 with the share of a CPU, in ms; empty where there are no cgroups.
-    pub slow_cold_wall: Sample,
+    /// With the share of a CPU that each of [`MEMORY_SIZES`] buys; empty where there are no cgroups.
+    pub limited: [Limited; MEMORY_SIZES.len()],
     /// Peak memory after the warm requests, in MB.
     pub memory: Sample,
+    /// DynamoDB calls of a start.
+    pub calls_at_start: Sample,
     /// DynamoDB calls a request.
     pub calls: Sample,
     /// Bytes of log a request.
     pub log: Sample,
     /// Size of the executable, in MB.
     pub size: Sample,
+}
+
+/// Wall times with a share of a CPU, in ms, from a request's being handed out to its 201.
+#[derive(Clone, Default)]
+pub struct Limited {
+    /// The first request of a process.
+    pub first: Sample,
+    /// The requests after it.
+    pub warm: Sample,
 }
 
 /// Warm CPU of a changed situation by that of the usual one, block by block.
@@ -118,34 +142,42 @@ pub fn compare(executables: &[&Path], authority: &Authority, directory: &Path) -
     );
     for round in 0..COLD_STARTS {
         for index in order(round, both_ways.len()) {
-            let function = Function::start(&both_ways[index], None, None)?;
+            let function = Function::start(&both_ways[index], None)?;
+            let ready_wall = milliseconds(function.await_ready());
+            let ready_cpu = milliseconds(function.cpu()?);
             function.create(NAME, number());
             let cpu = milliseconds(function.cpu()?);
             match index.checked_sub(programs.len()) {
-                None => all[index].cold_cpu.add(cpu),
+                None => {
+                    all[index].ready_wall.add(ready_wall);
+                    all[index].ready_cpu.add(ready_cpu);
+                    all[index].first_cpu.add(cpu - ready_cpu);
+                    all[index].cold_cpu.add(cpu);
+                }
                 Some(index) => all[index].cold_cpu_by_name.add(cpu),
             }
         }
     }
-    match CpuShare::new(SHARE_OF_128_MB) {
-        Ok(share) => {
-            for round in 0..SLOW_COLD_STARTS {
-                for index in order(round, programs.len()) {
-                    let function = Function::start(&programs[index], Some(&share), None)?;
-                    function.create(NAME, number());
-                    all[index].slow_cold_wall.add(milliseconds(function.age()));
+    for (size, megabytes) in MEMORY_SIZES.into_iter().enumerate() {
+        match limited(megabytes, &programs, &mut number) {
+            Ok(limited) => {
+                for (figures, limited) in all.iter_mut().zip(limited) {
+                    figures.limited[size] = limited;
                 }
             }
+            Err(error) => eprintln!("no share of a CPU: {error}"),
         }
-        Err(error) => eprintln!("no share of a CPU: {error}"),
     }
 
     let mut functions = Vec::new();
     for (index, program) in programs.iter().enumerate() {
         let log = fs::File::create(directory.join(format!("{index}.log")))?;
-        let function = Function::start(program, None, Some(log))?;
+        let before = databases[index].reads_at_start();
+        let function = Function::start(program, Some(log))?;
         function.create(NAME, number());
         functions.push(function);
+        let reads = databases[index].reads_at_start() - before;
+        all[index].calls_at_start.add(number_to_float(reads));
     }
     let calls_before: Vec<u64> = databases.iter().map(DynamoDb::calls).collect();
     for round in 0..WARM_BLOCKS {
@@ -168,14 +200,72 @@ pub fn compare(executables: &[&Path], authority: &Authority, directory: &Path) -
     Ok(all)
 }
 
+/// Starts programs with all of a CPU and leaves them, from the first invocation on, the share that this much memory buys: as
+/// Lambda does.
+fn limited(megabytes: u32, programs: &[Program], number: &mut impl FnMut() -> u64) -> io::Result<Vec<Limited>> {
+    let share = CpuShare::of_memory(megabytes)?;
+    let mut all = vec![Limited::default(); programs.len()];
+    for round in 0..LIMITED_STARTS {
+        for index in order(round, programs.len()) {
+            let function = Function::start(&programs[index], None)?;
+            function.await_ready();
+            function.limit(&share)?;
+            let mut create = || {
+                let handed_out = Instant::now();
+                function.create(NAME, number());
+                milliseconds(handed_out.elapsed())
+            };
+            all[index].first.add(create());
+            let warm = (0..LIMITED_REQUESTS).map(|_| create()).sum::<f64>();
+            all[index].warm.add(warm / f64::from(LIMITED_REQUESTS));
+        }
+    }
+    Ok(all)
+}
+
+/// How much later a process is ready if its database does what it shouldn't, in ms.
+#[derive(Default)]
+pub struct FaultyStarts {
+    pub hangs: Sample,
+    pub refuses: Sample,
+    pub does_not_resolve: Sample,
+}
+
+/// Measures starts with such a database, each beside one with a database that responds.
+pub fn faulty_starts(executable: &Path, authority: &Authority) -> io::Result<FaultyStarts> {
+    let database = DynamoDb::start(authority, Duration::ZERO, 0)?;
+    let usual = Program::new(&[&executable.display().to_string()], &database, &authority.ca);
+    let elsewhere = |url: &str| usual.clone().with("AWS_ENDPOINT_URL_DYNAMODB", url);
+    // The kernel takes the connection, and nobody ever answers on it.
+    let silent = TcpListener::bind(("127.0.0.1", 0))?;
+    let hangs = elsewhere(&format!("https://{}", silent.local_addr()?));
+    // Nobody listens at a port that has just been given back.
+    let closed = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+    let refuses = elsewhere(&format!("https://{closed}"));
+    // A name that is reserved for having no address (RFC 2606, section 2).
+    let does_not_resolve = elsewhere("https://nowhere.invalid");
+    let ready = |program: &Program| -> io::Result<f64> {
+        let function = Function::start(program, None)?;
+        Ok(milliseconds(function.await_ready()))
+    };
+    let mut starts = FaultyStarts::default();
+    for _ in 0..FAULTY_STARTS {
+        let usual = ready(&usual)?;
+        starts.hangs.add(ready(&hangs)? - usual);
+        starts.refuses.add(ready(&refuses)? - usual);
+        starts.does_not_resolve.add(ready(&does_not_resolve)? - usual);
+    }
+    Ok(starts)
+}
+
 /// Measures whether a request grows dearer with what is stored, or with a name of the greatest length.
 pub fn growth(executable: &Path, authority: &Authority) -> io::Result<Growth> {
     let command = executable.display().to_string();
     let few = DynamoDb::start(authority, Duration::ZERO, 100)?;
     let many = DynamoDb::start(authority, Duration::ZERO, MANY_CONTACTS)?;
-    let usual = Function::start(&Program::new(&[&command], &few, &authority.ca), None, None)?;
-    let full = Function::start(&Program::new(&[&command], &many, &authority.ca), None, None)?;
-    let long = Function::start(&Program::new(&[&command], &few, &authority.ca), None, None)?;
+    let usual = Function::start(&Program::new(&[&command], &few, &authority.ca), None)?;
+    let full = Function::start(&Program::new(&[&command], &many, &authority.ca), None)?;
+    let long = Function::start(&Program::new(&[&command], &few, &authority.ca), None)?;
     let long_name = format!("{}k Larsen", "Henri ".repeat(32));
     assert_eq!(long_name.len(), 200);
     let mut growth = Growth {
@@ -230,7 +320,7 @@ pub fn load(executable: &Path, authority: &Authority, concurrency: usize) -> io:
     let database = DynamoDb::start(authority, LATENCY, 0)?;
     let program = Program::new(&[&executable.display().to_string()], &database, &authority.ca)
         .with("AWS_LAMBDA_MAX_CONCURRENCY", &concurrency.to_string());
-    let function = Function::start(&program, None, None)?;
+    let function = Function::start(&program, None)?;
     function.create(NAME, 0);
     let before = function.cpu()?;
     let started = Instant::now();

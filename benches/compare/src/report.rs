@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs, io, path::Path};
 
-use crate::measure::{Figures, Growth, Load, Sample};
+use crate::measure::{FaultyStarts, Figures, Growth, Load, Sample};
 
 /// The three programs, in the order of the table's columns.
 pub struct Comparison {
@@ -18,37 +18,140 @@ enum Must {
     AtMost(f64),
 }
 
-/// The table of the issue's figures, with what was demanded of each and whether it holds.
-pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth) -> String {
+/// One figure of each program.
+struct Row {
+    what: &'static str,
+    figure: fn(&Figures) -> Sample,
+    digits: usize,
+    musts: &'static [Must],
+}
+
+const ROWS: [Row; 15] = [
+    Row {
+        what: "ready: CPU from exec, ms",
+        figure: |figures| figures.ready_cpu.clone(),
+        digits: 1,
+        musts: &[],
+    },
+    Row {
+        what: "ready: wall time from exec, ms",
+        figure: |figures| figures.ready_wall.clone(),
+        digits: 1,
+        musts: &[],
+    },
+    Row {
+        what: "first request: CPU, ms",
+        figure: |figures| figures.first_cpu.clone(),
+        digits: 2,
+        musts: &[],
+    },
+    Row {
+        what: "first request: its CPU by that of a warm one",
+        figure: |figures| figures.first_cpu.times(1000.0 / figures.warm_cpu.median()),
+        digits: 1,
+        musts: &[Must::AtMost(2.5)],
+    },
+    Row {
+        what: "first request: wall time at 128 MB, ms",
+        figure: |figures| figures.limited[0].first.clone(),
+        digits: 1,
+        musts: &[Must::OfTypical(0.015)],
+    },
+    Row {
+        what: "first request: wall time at 256 MB, ms",
+        figure: |figures| figures.limited[1].first.clone(),
+        digits: 1,
+        musts: &[],
+    },
+    Row {
+        what: "both: CPU from exec to the first 201, ms",
+        figure: |figures| figures.cold_cpu.clone(),
+        digits: 1,
+        musts: &[Must::OfFloor(2.0), Must::OfTypical(0.15)],
+    },
+    Row {
+        what: "the same, with a look-up of DynamoDB's host, ms",
+        figure: |figures| figures.cold_cpu_by_name.clone(),
+        digits: 1,
+        musts: &[],
+    },
+    Row {
+        what: "warm request: CPU, µs",
+        figure: |figures| figures.warm_cpu.clone(),
+        digits: 0,
+        musts: &[Must::OfTypical(0.5)],
+    },
+    Row {
+        what: "warm request: wall time at 128 MB, ms",
+        figure: |figures| figures.limited[0].warm.clone(),
+        digits: 1,
+        musts: &[],
+    },
+    Row {
+        what: "warm request: wall time at 256 MB, ms",
+        figure: |figures| figures.limited[1].warm.clone(),
+        digits: 1,
+        musts: &[],
+    },
+    Row {
+        what: "peak memory after 1,000 requests, MB",
+        figure: |figures| figures.memory.clone(),
+        digits: 1,
+        musts: &[Must::AtMost(10.0)],
+    },
+    Row {
+        what: "DynamoDB calls of a start",
+        figure: |figures| figures.calls_at_start.clone(),
+        digits: 0,
+        musts: &[Must::AtMost(1.0)],
+    },
+    Row {
+        what: "DynamoDB calls of a request",
+        figure: |figures| figures.calls.clone(),
+        digits: 0,
+        musts: &[Must::AtMost(2.0)],
+    },
+    Row {
+        what: "executable on this machine, MB",
+        figure: |figures| figures.size.clone(),
+        digits: 1,
+        musts: &[],
+    },
+];
+
+/// The table of figures, with what is demanded of each and whether it holds.
+pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth, faulty: &FaultyStarts) -> String {
     let mut table = "\
 | | floor | typical | create-contact | ÷ floor | ÷ typical | must | held |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 "
     .to_owned();
-    let mut row = |what: &str, figure: fn(&Figures) -> &Sample, digits: usize, musts: &[Must]| {
-        let [floor, typical, ours] = [&all.floor, &all.typical, &all.ours].map(figure);
+    for Row {
+        what,
+        figure,
+        digits,
+        musts,
+    } in &ROWS
+    {
+        let [floor, typical, ours] = &[&all.floor, &all.typical, &all.ours].map(figure);
         if ours.is_empty() {
             let _ = writeln!(table, "| {what} | – | – | – | – | – | – | not measured |");
-            return;
+            continue;
         }
         let of = |other: &Sample| ours.median() / other.median();
         let (mut demands, mut held) = (Vec::new(), true);
-        for must in musts {
+        for must in *musts {
             let (value, bound, demand) = match must {
-                Must::OfFloor(bound) => (of(floor), *bound, format!("≤ {bound:.1} × floor")),
-                Must::OfTypical(bound) => (of(typical), *bound, format!("≤ {bound:.2} of typical")),
+                Must::OfFloor(bound) => (of(floor), *bound, format!("≤ {bound} × floor")),
+                Must::OfTypical(bound) => (of(typical), *bound, format!("≤ {bound} of typical")),
                 Must::AtMost(bound) => (ours.median(), *bound, format!("≤ {bound}")),
             };
             demands.push(demand);
             held &= value <= bound;
         }
-        let held = match (musts.is_empty(), held) {
-            (true, _) => "",
-            (_, true) => "yes",
-            (_, false) => "**no**",
-        };
+        let held = if musts.is_empty() { "" } else { yes_or_no(held) };
         let ratio = |other: &Sample, digits: usize| {
-            // The floor calls no database.
+            // The floor calls no database, and only ours does so at its start.
             if other.median() > 0.0 {
                 format!("{:.digits$}", of(other))
             } else {
@@ -58,67 +161,67 @@ pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth) -> Stri
         let _ = writeln!(
             table,
             "| {what} | {} | {} | {} | {} | {} | {} | {held} |",
-            spread(floor, digits),
-            spread(typical, digits),
-            spread(ours, digits),
+            spread(floor, *digits),
+            spread(typical, *digits),
+            spread(ours, *digits),
             ratio(floor, 2),
             ratio(typical, 3),
             demands.join(", "),
         );
-    };
-    row(
-        "CPU from exec to the first 201, ms",
-        |figures| &figures.cold_cpu,
-        1,
-        &[Must::OfFloor(2.0), Must::OfTypical(0.15)],
-    );
-    row(
-        "the same, with a look-up of DynamoDB's host, ms",
-        |figures| &figures.cold_cpu_by_name,
-        1,
-        &[],
-    );
-    row(
-        "CPU of a warm request, µs",
-        |figures| &figures.warm_cpu,
-        0,
-        &[Must::OfTypical(0.5)],
-    );
-    row(
-        "wall time from exec to the first 201 with the CPU of 128 MB, ms",
-        |figures| &figures.slow_cold_wall,
-        0,
-        &[Must::OfTypical(0.15)],
-    );
-    row(
-        "peak memory after 1,000 requests, MB",
-        |figures| &figures.memory,
-        1,
-        &[Must::AtMost(10.0)],
-    );
-    row(
-        "DynamoDB calls a request",
-        |figures| &figures.calls,
-        0,
-        &[Must::AtMost(2.0)],
-    );
-    row("executable on this machine, MB", |figures| &figures.size, 1, &[]);
-    table + &own_rows(arm64_size, growth)
+    }
+    table + &own_rows(arm64_size, growth, faulty)
 }
+
+/// How much CPU a start with its first request may take, by that of an earlier build that made no call at its start.
+const COLD_CPU_OF_EARLIER: f64 = 1.10;
+
+/// The same figures beside those of an earlier build.
+pub fn earlier_table(earlier: &Figures, now: &Figures) -> String {
+    let mut table = "\
+| | earlier | now | now ÷ earlier |
+| --- | --- | --- | --- |
+"
+    .to_owned();
+    for Row {
+        what, figure, digits, ..
+    } in &ROWS
+    {
+        let [earlier, now] = &[earlier, now].map(figure);
+        if !now.is_empty() && earlier.median() > 0.0 {
+            let ratio = now.median() / earlier.median();
+            let [earlier, now] = [earlier, now].map(|sample| spread(sample, *digits));
+            let _ = writeln!(table, "| {what} | {earlier} | {now} | {ratio:.2} |");
+        }
+    }
+    let held = now.cold_cpu.median() <= COLD_CPU_OF_EARLIER * earlier.cold_cpu.median();
+    let _ = write!(
+        table,
+        "\nCPU from exec to the first 201 at most {COLD_CPU_OF_EARLIER:.2} of the earlier build's: {}.",
+        yes_or_no(held)
+    );
+    table
+}
+
+fn yes_or_no(holds: bool) -> &'static str {
+    if holds { "yes" } else { "**no**" }
+}
+
+/// How a row of the README's table is told, its figure, digits and unit.
+type Headline = (&'static str, fn(&Figures) -> &Sample, usize, &'static str);
 
 /// The four figures that README.md shows; benches/README.md has them all.
 pub fn headline(all: &Comparison) -> String {
-    let figures: [(&str, fn(&Figures) -> &Sample, usize, &str); 4] = [
+    let figures: [Headline; 4] = [
         (
-            "CPU time from start to first response",
-            |figures| &figures.cold_cpu,
+            "first request after a start, with the CPU share of 128 MB",
+            |figures| &figures.limited[0].first,
             1,
             "ms",
         ),
         (
-            "time from start to first response, with the CPU share of 128 MB",
-            |figures| &figures.slow_cold_wall,
-            0,
+            "CPU time from start to first response",
+            |figures| &figures.cold_cpu,
+            1,
             "ms",
         ),
         ("CPU time of a warm request", |figures| &figures.warm_cpu, 0, "µs"),
@@ -140,13 +243,12 @@ pub fn headline(all: &Comparison) -> String {
 }
 
 /// The figures that the other programs don't have.
-fn own_rows(arm64_size: Option<f64>, growth: &Growth) -> String {
+fn own_rows(arm64_size: Option<f64>, growth: &Growth, faulty: &FaultyStarts) -> String {
     let mut rows = String::new();
     let mut own_row = |what: &str, value: Option<String>, holds: bool, must: &str| {
-        let (value, held) = match (value, holds) {
-            (None, _) => ("–".to_owned(), "not measured"),
-            (Some(value), true) => (value, "yes"),
-            (Some(value), false) => (value, "**no**"),
+        let (value, held) = match value {
+            None => ("–".to_owned(), "not measured"),
+            Some(value) => (value, yes_or_no(holds)),
         };
         let _ = writeln!(rows, "| {what} | | | {value} | | | {must} | {held} |");
     };
@@ -167,6 +269,18 @@ fn own_rows(arm64_size: Option<f64>, growth: &Growth) -> String {
         ),
     ] {
         own_row(what, Some(spread(ratios, 2)), ratios.median() <= 1.05, "≤ 1.05");
+    }
+    for (what, later) in [
+        ("hangs", &faulty.hangs),
+        ("refuses connections", &faulty.refuses),
+        ("has a name that doesn't resolve", &faulty.does_not_resolve),
+    ] {
+        own_row(
+            &format!("ready later if the database {what}, ms (slowest)"),
+            Some(format!("{:.0} ({:.0})", later.median(), later.quantile(1.0))),
+            later.quantile(1.0) <= 300.0,
+            "≤ 300",
+        );
     }
     rows
 }
@@ -202,24 +316,32 @@ pub fn load_table(loads: &[Load]) -> String {
     table
 }
 
-/// Bars for the cold start and the warm request of the three programs, each pair of three to its own scale.
+/// Bars for the first and for a warm request of the three programs, each pair of three to its own scale.
 pub fn picture(all: &Comparison) -> String {
     const BAR: f64 = 420.0;
     let mut picture = concat!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 250" font-family="sans-serif" font-size="13" role="img">"#,
-        "\n<title>CPU time of a cold start and of a warm request: floor, create-contact, typical</title>\n",
+        "\n<title>The first request after a start, and the CPU time of a warm request: floor, create-contact, typical</title>\n",
         r#"<rect width="640" height="250" fill="white"/>"#,
         "\n",
     )
     .to_owned();
-    let cold: fn(&Figures) -> &Sample = |figures| &figures.cold_cpu;
+    let first: fn(&Figures) -> &Sample = |figures| &figures.limited[0].first;
     let warm: fn(&Figures) -> &Sample = |figures| &figures.warm_cpu;
     let charts = [
-        ("CPU from exec to the first 201", "ms", 1, cold),
+        (
+            "First request after a start, wall time with the CPU share of 128 MB",
+            "ms",
+            1,
+            first,
+        ),
         ("CPU of a warm request", "µs", 0, warm),
     ];
     let mut y = 24.0;
     for (title, unit, digits, figure) in charts {
+        if figure(&all.ours).is_empty() {
+            continue;
+        }
         let _ = writeln!(picture, r#"<text x="10" y="{y}" font-weight="bold">{title}</text>"#);
         let programs = [
             ("floor", "#9aa5b1", &all.floor),
