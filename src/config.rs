@@ -122,7 +122,7 @@ impl Environment {
     /// A variable that is set to something.
     fn optional(&mut self, name: &str) -> Option<String> {
         match env::var(name) {
-            Ok(value) => Some(value).filter(|value| !value.is_empty()),
+            Ok(value) => Some(value).filter(|value| !value.trim().is_empty()),
             Err(VarError::NotPresent) => None,
             Err(VarError::NotUnicode(_)) => {
                 self.faults.push(format!("{name} is not UTF-8"));
@@ -207,7 +207,10 @@ impl Environment {
 
 fn is_http_url(text: &str) -> bool {
     text.parse::<Uri>().is_ok_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            // A port that is no number of 16 bits is one in the text only.
+            && uri.port().is_some() == uri.port_u16().is_some()
     })
 }
 
