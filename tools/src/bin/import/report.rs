@@ -18,6 +18,8 @@ use crate::{
 
 /// How often there is a line where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+/// How many different reasons are listed; the file has them all.
+const MOST_REASONS: usize = 10;
 /// How many lines of rows a sentence names.
 const MOST_LINES: usize = 20;
 
@@ -107,6 +109,8 @@ pub struct Report<'a> {
     options: &'a Options,
     rows: u64,
     counts: Counts,
+    /// Why rows were rejected, and how many for each reason.
+    reasons: BTreeMap<String, u64>,
     notices: Notices,
     rejects: Rejects<'a>,
     bar: ProgressBar,
@@ -126,6 +130,7 @@ impl<'a> Report<'a> {
             options,
             rows,
             counts: Counts::default(),
+            reasons: BTreeMap::new(),
             notices: Notices::default(),
             rejects: Rejects::new(table),
             bar,
@@ -147,6 +152,11 @@ impl<'a> Report<'a> {
             }
         };
         self.counts.add(outcome);
+        if let Outcome::Rejected(reason) = outcome
+            && (self.reasons.len() < MOST_REASONS || self.reasons.contains_key(reason))
+        {
+            *self.reasons.entry(reason.clone()).or_default() += 1;
+        }
         self.notices.add(row);
         written
     }
@@ -194,6 +204,9 @@ impl<'a> Report<'a> {
             ("not sent", counts.not_sent),
         ] {
             say(format_args!("{what:>11}  {}", HumanCount(number)));
+        }
+        for (reason, rows) in &self.reasons {
+            say(format_args!("Rejected, {}: {reason}.", count(*rows, "row")));
         }
         self.notices.say();
         if let Some(reason) = stopped {
