@@ -1,4 +1,4 @@
-//! Section 6's variables: what stops the start.
+//! `docs/contract.md#environment-variables`: what stops the start.
 
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
