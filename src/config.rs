@@ -206,12 +206,15 @@ impl Environment {
 }
 
 fn is_http_url(text: &str) -> bool {
-    text.parse::<Uri>().is_ok_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.host().is_some_and(|host| !host.is_empty())
-            // A port that is no number of 16 bits is one in the text only.
-            && uri.port().is_some() == uri.port_u16().is_some()
-    })
+    let Ok(uri) = text.parse::<Uri>() else {
+        return false;
+    };
+    let Some(authority) = uri.authority() else {
+        return false;
+    };
+    // A port over 65,535 is accepted as text, but is no port.
+    let is_reachable = authority.port().is_some() || authority.as_str().ends_with(authority.host());
+    matches!(uri.scheme_str(), Some("http" | "https")) && !authority.host().is_empty() && is_reachable
 }
 
 /// The certificates of a PEM file that can be trust anchors, as PEM.
