@@ -1,4 +1,4 @@
-//! API keys: their syntax, the hash under which they are stored, and what one grants (contract, section 5).
+//! API keys: their syntax, the hash under which they are stored, and what one grants (`docs/contract.md#5-api-keys`).
 //!
 //! A key exists in this process only as bytes of the event; what is kept of it is its SHA-256. Neither type here has a
 //! `Debug` or `Display`, so no log line can show one by accident.

@@ -1,4 +1,4 @@
-//! The company that an e-mail domain names (contract, section 4).
+//! The company that an e-mail domain names (`docs/contract.md#company`).
 //!
 //! The registrable domain comes from the Public Suffix List, both its sections, which the `psl` crate carries as code; the
 //! mailbox providers come from `data/mailbox-providers.txt`, whose sources and licences are in `data/README.md`.

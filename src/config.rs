@@ -1,4 +1,4 @@
-//! The environment, parsed: the variables of section 6 of the contract, and no others.
+//! The environment, parsed: the variables of `docs/contract.md#environment-variables`, and no others.
 //!
 //! A variable that is missing, empty or unreadable stops the start with a sentence that names it, and all of them are
 //! named at once. There are no defaults that could hide a mistake: a function that writes to a table nobody meant is worse

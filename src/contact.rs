@@ -1,4 +1,5 @@
-//! The contact: as the caller sees it, and as the table has it (contract, sections 1, 3 and 6).
+//! The contact: as the caller sees it, and as the table has it (`docs/contract.md#response`,
+//! `docs/contract.md#6-dynamodb-tables`).
 //!
 //! The table's item is a format that outlives a deployment. During a gradual one an old and a new version of this function
 //! run side by side, and the platform's other writers never stop: an attribute may be added, none may change its meaning,

@@ -1,4 +1,4 @@
-//! E-mail addresses as people have them (contract, section 1).
+//! E-mail addresses as people have them (`docs/contract.md#email`).
 //!
 //! The rule is narrower than RFC 5321 (no quoted local part, no address literal, no single label) and as wide as RFC 6531
 //! beyond ASCII. The crates that parse addresses take one or the other and would need all of this on top, so the rule is
@@ -39,7 +39,7 @@ impl Email {
     ///
     /// # Errors
     ///
-    /// What of section 1's rule the text breaks.
+    /// The text breaks the rule of `docs/contract.md#email`; which part of it, the error says.
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
         let address = nfc(text.trim());
         let (local, domain) = address.rsplit_once('@').ok_or(InvalidEmail::Incomplete)?;

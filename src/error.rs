@@ -1,6 +1,6 @@
 //! Every way in which a request can fail, and what the caller is told of it.
 //!
-//! `Error::response` is section 2 of the contract as one table: each case has its status, the word that the log and the
+//! `Error::response` is `docs/contract.md#2-failures` as one table: each case has its status, the word that the log and the
 //! metrics use, and its sentence. Nothing else in the crate chooses a status or words a failure.
 
 use std::borrow::Cow;
@@ -63,7 +63,7 @@ pub(crate) struct Failure {
 const NOT_NOW: &str = "The service can't reach its database in time. Nothing is half done: retry the same request.";
 
 impl Error {
-    /// Status, outcome, sentence and header of each case (contract, section 2).
+    /// Status, outcome, sentence and header of each case (`docs/contract.md#2-failures`).
     #[expect(clippy::too_many_lines, reason = "one table, a line or four for each case")]
     pub(crate) fn response(&self) -> Failure {
         let with = |name, value| Some((name, HeaderValue::from_static(value)));
@@ -171,7 +171,7 @@ impl Error {
     }
 }
 
-/// Where the platform's read endpoint has a contact (contract, section 1): nothing for an id that cannot stand in a header.
+/// Where the platform's read endpoint has a contact (`docs/contract.md#response`): nothing for an id that cannot stand in a header.
 pub(crate) fn location(id: &str) -> Option<(HeaderName, HeaderValue)> {
     let value = HeaderValue::try_from(format!("/api/contacts/{id}")).ok()?;
     Some((header::LOCATION, value))

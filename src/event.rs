@@ -1,10 +1,10 @@
-//! API Gateway's events, reduced to what the contract reads (section 7).
+//! API Gateway's events, reduced to what the contract reads (`docs/contract.md#7-events`).
 //!
 //! `lambda_http`'s adapter builds a whole `http::Request` and panics on events that real callers cause: an odd `Host` or
 //! `X-Forwarded-Proto`, a space in the query string, broken base64, tens of thousands of header lines. This service reads
 //! seven things of an event, so it reads those seven, and nothing else that a caller sends can matter.
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 use lambda_runtime::Diagnostic;
 use serde::{
@@ -17,6 +17,16 @@ use crate::json::JsonString;
 /// API Gateway's ids have 16 or 36 characters. Whoever invokes the function directly could fill the log with longer ones.
 const MAX_REQUEST_ID_BYTES: usize = 64;
 
+/// An invocation, as far as this service reads it.
+pub struct Invocation {
+    /// Lambda's id of it.
+    pub request_id: String,
+    /// When Lambda ends it.
+    pub deadline: SystemTime,
+    /// Its event.
+    pub payload: Vec<u8>,
+}
+
 /// The two payload formats of API Gateway's Lambda proxy integrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayloadFormat {
@@ -28,7 +38,7 @@ pub enum PayloadFormat {
 
 /// What the service reads of an event. Every text is as the caller sent it and may be anything, not even UTF-8.
 pub struct Event {
-    /// The format, which the answer must have too.
+    /// The format, which the response must have too.
     pub format: PayloadFormat,
     /// The HTTP method.
     pub method: Vec<u8>,

@@ -1,4 +1,5 @@
-//! From event to response: the order of the checks, and what a response looks like (contract, sections 1, 2 and 7).
+//! From event to response: the order of the checks, and what a response looks like
+//! (`docs/contract.md#order-of-the-checks`, `docs/contract.md#route`).
 
 use std::{
     panic::AssertUnwindSafe,
@@ -21,10 +22,9 @@ use crate::{
     budget,
     contact::{Contact, StoredContact},
     error::{Error, location},
-    event::{Body, Event, NotAnApiGatewayEvent, PayloadFormat},
+    event::{Body, Event, Invocation, NotAnApiGatewayEvent, PayloadFormat},
     log::RequestLog,
     new_contact::{InvalidBody, NewContact},
-    runtime::Invocation,
     store::{Access, Store, Written},
 };
 

@@ -1,4 +1,5 @@
-//! A contact's name: normalised, checked, and split into first and last name (contract, sections 1 and 4).
+//! A contact's name: normalised, checked, and split into first and last name (`docs/contract.md#name`,
+//! `docs/contract.md#names`).
 //!
 //! Nothing is dropped or re-cased: a mangled name is worse than one that is split in the wrong place. First name, space
 //! and last name are the stored name, and that name, sent again, is stored as it is: the caller's retry with what a
@@ -99,7 +100,7 @@ impl Name {
     ///
     /// # Errors
     ///
-    /// What of section 1's rule the text breaks.
+    /// The text breaks the rule of `docs/contract.md#name`; which part of it, the error says.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let text = ComposingNormalizerBorrowed::new_nfc().normalize(text);
         let mut full = String::with_capacity(text.len());
@@ -145,7 +146,7 @@ impl Name {
         self.full.get(self.first_len + 1..)
     }
 
-    /// Section 4's rules, in their order.
+    /// The rules of `docs/contract.md#names`, in their order.
     fn split(full: String) -> Self {
         let (rest, tail) = set_tail_aside(&full);
         let (mut full, first_len) = match last_comma_first(rest) {

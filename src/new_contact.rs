@@ -1,4 +1,5 @@
-//! The request body, parsed: a workspace id, a name and an address that cannot be wrong (contract, section 1).
+//! The request body, parsed: a workspace id, a name and an address that cannot be wrong
+//! (`docs/contract.md#request-body`).
 //!
 //! All invalid fields are found in one pass and named together, so that whoever fixes an import fixes a row once. No
 //! sentence here repeats a value: it could be anything, and sentences end up in the logs of callers.

@@ -18,7 +18,7 @@ use lambda_http::http::{HeaderMap, StatusCode, Uri};
 use lambda_runtime::Diagnostic;
 use lambda_runtime_api_client::{PooledClient, body::Body, build_request};
 
-use crate::{budget, config::Config, http, log, store::Store};
+use crate::{budget, config::Config, event::Invocation, http, log, store::Store};
 
 /// The function's process. It ends only if it can't start, or if Lambda hands out no more invocations.
 ///
@@ -61,16 +61,6 @@ pub fn run() -> ExitCode {
     // Without waiting for a name look-up that hangs.
     executor.shutdown_background();
     ExitCode::FAILURE
-}
-
-/// An invocation, as far as this service reads it.
-pub struct Invocation {
-    /// Lambda's id of it.
-    pub request_id: String,
-    /// When Lambda ends it.
-    pub deadline: SystemTime,
-    /// Its event.
-    pub payload: Vec<u8>,
 }
 
 /// Lambda's Runtime API.

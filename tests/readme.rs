@@ -301,3 +301,62 @@ fn readmes_first_command_prints_what_readme_shows_and_the_curl_line_gets_the_res
     }
     assert_eq!(body, shown);
 }
+
+/// The modules of `src` that a file uses: what stands behind `crate::`, in braces or without.
+fn used_modules(code: &str) -> BTreeSet<String> {
+    let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+    let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = code.collect::<Vec<_>>().join("\n");
+    let mut used = BTreeSet::new();
+    for after in code.split("crate::").skip(1) {
+        let (list, is_list) = after.strip_prefix('{').map_or((after, false), |list| (list, true));
+        let mut depth = 0;
+        let mut name = String::new();
+        for c in list.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 && is_list => used.extend([std::mem::take(&mut name)]),
+                c if depth == 0 && (c.is_ascii_lowercase() || c == '_') && !name.ends_with(':') => name.push(c),
+                ':' if depth == 0 => name.push(':'),
+                c if is_list || c.is_ascii_alphanumeric() => {}
+                _ => break,
+            }
+        }
+        used.insert(name);
+    }
+    used.into_iter()
+        .map(|name| name.trim_end_matches(':').to_owned())
+        .collect()
+}
+
+#[test]
+fn no_module_of_the_function_is_used_by_one_that_it_uses() {
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, code) in texts(&["src"]) {
+        let module = path.split('/').nth(1).unwrap().trim_end_matches(".rs").to_owned();
+        uses.entry(module).or_default().extend(used_modules(&code));
+    }
+    uses.retain(|module, _| module != "lib" && module != "main");
+    let modules: BTreeSet<String> = uses.keys().cloned().collect();
+    for (module, used) in &mut uses {
+        used.retain(|name| modules.contains(name) && name != module);
+    }
+    assert!(
+        uses["http"].contains("store") && uses["store"].contains("item"),
+        "{uses:?}"
+    );
+    // Take away what uses nothing that is left; what remains is a circle.
+    while let Some(leaf) = uses
+        .iter()
+        .find(|(_, used)| used.is_empty())
+        .map(|(module, _)| module.clone())
+    {
+        uses.remove(&leaf);
+        for used in uses.values_mut() {
+            used.remove(&leaf);
+        }
+    }
+    assert!(uses.is_empty(), "these use each other: {uses:?}");
+}

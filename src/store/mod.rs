@@ -1,4 +1,5 @@
-//! The two DynamoDB calls of a request, with what their results mean (contract, sections 2, 3 and 6).
+//! The two DynamoDB calls of a request, with what their results mean (`docs/contract.md#calls`,
+//! `docs/contract.md#3-the-same-contact-twice`).
 //!
 //! A request reads once (`BatchGetItem` of key and workspace, or `GetItem` of the key alone where the body names no
 //! workspace) and writes once (a conditional `PutItem`). The SDK retries by itself: [`fault`] says which failures,

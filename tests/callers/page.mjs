@@ -45,10 +45,17 @@ try {
   const contact = await answer.json();
   assert.equal(contact.companyName, "Acme Customer");
   assert.equal(answer.headers().location, `/api/contacts/${contact.id}`);
-  // And the page shows it.
-  await page.locator(".live-responses-table", { hasText: contact.id }).waitFor();
-  await page.locator(".opblock-section-request-body").evaluate((section) => section.scrollIntoView());
-  await page.screenshot({ path: screenshot });
+  // And the page shows it: the picture goes from the form to the end of the response.
+  const live = page.locator(".live-responses-table", { hasText: contact.id });
+  await live.waitFor();
+  await page.locator(".body-param__text").evaluate((text) => (text.style.minHeight = text.style.height = "110px"));
+  await page.setViewportSize({ width: 1200, height: 3000 });
+  await page.evaluate(() => scrollTo(0, 0));
+  const form = await page.locator(".opblock-section-request-body").boundingBox();
+  const shown = await live.boundingBox();
+  const clip = { x: 0, y: form.y, width: 1200, height: shown.y + shown.height - form.y + 6 };
+  assert.ok(clip.height > 400 && clip.y + clip.height < 3000);
+  await page.screenshot({ path: screenshot, clip });
 
   assert.deepEqual(faults, []);
   assert.deepEqual(elsewhere, []);

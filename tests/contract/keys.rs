@@ -182,13 +182,30 @@ async fn a_key_that_cannot_be_read_opens_nothing() {
     let request = service
         .request("Ada", "ada@acme.de")
         .header("authorization", &format!("Bearer {key}"));
-    for (name, value) in [
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let mut values = vec![
         ("tenantId", AttributeValue::N("1".to_owned())),
-        ("tenantId", AttributeValue::S("not a uuid".to_owned())),
-        ("scopes", AttributeValue::S("contacts:write".to_owned())),
-        ("workspaceId", AttributeValue::S("*".to_owned())),
-        ("expiresAt", AttributeValue::S("never".to_owned())),
+        ("tenantId", text("not a uuid")),
+        ("scopes", text("contacts:write")),
+        ("workspaceId", text("*")),
+        ("workspaceId", AttributeValue::Bool(true)),
+        ("expiresAt", text("never")),
+        ("keyId", AttributeValue::N("1".to_owned())),
+        ("label", AttributeValue::Bool(true)),
+        ("createdAt", AttributeValue::N("1".to_owned())),
+    ];
+    for name in [
+        "tenantId",
+        "scopes",
+        "workspaceId",
+        "expiresAt",
+        "keyId",
+        "label",
+        "createdAt",
     ] {
+        values.push((name, AttributeValue::Null(true)));
+    }
+    for (name, value) in values {
         service
             .client
             .put_item()
@@ -196,11 +213,11 @@ async fn a_key_that_cannot_be_read_opens_nothing() {
             .item("keyHash", AttributeValue::S(key_hash(&key)))
             .item("tenantId", AttributeValue::S(service.tenant_id.clone()))
             .item("scopes", AttributeValue::Ss(vec!["contacts:write".to_owned()]))
-            .item(name, value)
+            .item(name, value.clone())
             .send()
             .await
             .unwrap();
-        assert_eq!(service.send(&request).await.status, 500, "{name}");
+        assert_eq!(service.send(&request).await.status, 500, "{name}: {value:?}");
     }
     assert_eq!(service.contacts().await, []);
 }

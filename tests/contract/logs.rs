@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use harness::{
     fixture::{Key, key_hash},
     proxy::Fault,
@@ -165,19 +166,95 @@ async fn each_request_leaves_one_line_whatever_the_level() {
     }
 }
 
+/// The entries of requests.
+async fn entries(service: &Service) -> Vec<Value> {
+    let lines = service.stop().await;
+    let entries = lines.iter().map(|line| serde_json::from_str(line).unwrap());
+    entries.filter(|entry: &Value| entry.get("outcome").is_some()).collect()
+}
+
 #[tokio::test]
-async fn a_line_has_the_ids_status_outcome_duration_attempts_tenant_and_workspace() {
+async fn an_entry_has_the_ids_status_outcome_duration_attempts_tenant_workspace_and_key() {
     let service = Service::without_process(BINARY).await;
+    service
+        .client
+        .update_item()
+        .table_name(&service.tables.api_keys)
+        .key("keyHash", AttributeValue::S(key_hash(&service.key)))
+        .update_expression("SET keyId = :id, label = :label")
+        .expression_attribute_values(":id", AttributeValue::S("key_abcdefghijkl2345".to_owned()))
+        .expression_attribute_values(":label", AttributeValue::S("Zaphod's import".to_owned()))
+        .send()
+        .await
+        .unwrap();
     service.add_process(&[]);
     assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
-    let lines = service.stop().await;
-    let line: Value = serde_json::from_str(lines.iter().find(|line| line.contains("outcome")).unwrap()).unwrap();
-    assert_eq!(line["status"], 201);
-    assert_eq!(line["outcome"], "created");
-    assert_eq!(line["databaseAttempts"], 2);
-    assert_eq!(line["tenantId"], json!(service.tenant_id));
-    assert_eq!(line["workspaceId"], json!(service.workspace_id));
-    assert_eq!(line["apiRequestId"], "JKJaXmPLvHcESHA=");
-    assert_eq!(line["requestId"].as_str().unwrap().len(), 36);
-    assert!(line["durationMs"].as_f64().unwrap() > 0.0);
+    let other_workspace = service.request("Ada", "ada@acme.de").body(json!({
+        "workspaceId": "0198c1a5-6f00-7000-8000-0000000000ff", "name": "Ada", "email": "ada@acme.de"
+    }));
+    assert_eq!(service.send(&other_workspace).await.status, 404);
+    let [created, refused] = &entries(&service).await[..] else {
+        panic!("two entries")
+    };
+    assert_eq!(created["status"], 201);
+    assert_eq!(created["outcome"], "created");
+    assert_eq!(created["databaseAttempts"], 2);
+    assert_eq!(created["tenantId"], json!(service.tenant_id));
+    assert_eq!(created["workspaceId"], json!(service.workspace_id));
+    assert_eq!(created["keyId"], "key_abcdefghijkl2345");
+    assert_eq!(created["apiRequestId"], "JKJaXmPLvHcESHA=");
+    assert_eq!(created["requestId"].as_str().unwrap().len(), 36);
+    let millis = |member: &str| created[member].as_f64().unwrap();
+    assert!(0.0 < millis("databaseMs") && millis("databaseMs") < millis("durationMs"));
+    assert!(millis("initMs") > 0.0);
+    assert_eq!(refused["keyId"], "key_abcdefghijkl2345", "whatever came of the request");
+    assert_eq!(refused.get("initMs"), None, "only the first request's entry has it");
+    assert!(
+        !created.to_string().contains("Zaphod"),
+        "the label stays out of the log"
+    );
+}
+
+#[tokio::test]
+async fn an_entry_has_the_reasons_that_dynamodb_gave_for_throttling_and_no_other_text_of_it() {
+    let service = Service::without_process(BINARY).await;
+    service.add_process(&[]);
+    let request = service.request("Ada", "ada@acme.de");
+    for body in [
+        r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"made up","throttlingReasons":[
+            {"reason":"TableWriteKeyRangeThroughputExceeded","resource":"arn:aws:dynamodb:eu-central-1:1:table/t"},
+            {"reason":"for ada@acme.de"}]}"#,
+        r#"{"__type":"com.amazonaws.dynamodb.v20120810#SomethingAboutAda@acme.de","message":"made up"}"#,
+        r#"{"__type":"com.amazonaws.dynamodb.v20120810#AnErrorCodeThatGoesOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOn"}"#,
+    ] {
+        service
+            .proxy
+            .plan(move |_, call| (call.operation == "PutItem").then_some(Fault::Body(400, body)));
+        assert!(service.send(&request).await.status >= 500);
+    }
+    let entries = entries(&service).await;
+    assert_eq!(entries[0]["faultCode"], "ThrottlingException");
+    assert_eq!(
+        entries[0]["throttlingReasons"],
+        json!(["TableWriteKeyRangeThroughputExceeded"])
+    );
+    assert_eq!(entries[0]["dynamodbRequestId"], "PROXYREQUESTID");
+    for entry in &entries[1..] {
+        assert_eq!((&entry["fault"], entry.get("faultCode")), (&json!("rejected"), None));
+    }
+}
+
+#[tokio::test]
+async fn a_workspace_that_can_not_be_read_is_404_for_the_caller_and_a_fault_in_the_log() {
+    let service = Service::without_process(BINARY).await;
+    service.put_workspace(&service.workspace_id, "not a uuid").await;
+    service.add_process(&[]);
+    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!((answer.status, answer.error()), (404, "Workspace not found"));
+    let entry = entries(&service).await.remove(0);
+    assert_eq!(entry["outcome"], "workspace_not_found");
+    assert_eq!(
+        (&entry["fault"], &entry["operation"]),
+        (&json!("malformed_item:tenantId"), &json!("BatchGetItem"))
+    );
 }

@@ -1,8 +1,8 @@
 //! Section 6's variables: what stops the start.
 
-use std::{fs, path::PathBuf};
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
-use harness::{service::Service, tls::TlsServer};
+use harness::{function::Function, service::Service, tls::TlsServer};
 use uuid::Uuid;
 
 use crate::BINARY;
@@ -54,12 +54,80 @@ async fn an_unreadable_variable_stops_the_start_with_a_line_that_names_it() {
     for (name, value) in [
         ("AWS_ENDPOINT_URL_DYNAMODB", "localhost:8000"),
         ("AWS_ENDPOINT_URL_DYNAMODB", "ftp://localhost"),
+        ("AWS_REGION", "eu central 1"),
+        ("AWS_REGION", "eu-central-1.example.com/"),
+        ("AWS_LAMBDA_MAX_CONCURRENCY", "abc"),
+        ("AWS_LAMBDA_MAX_CONCURRENCY", "0"),
+        ("AWS_LAMBDA_RUNTIME_API", "not a host"),
         ("AWS_CA_BUNDLE", "/nonexistent/ca.pem"),
         ("AWS_CA_BUNDLE", here),
     ] {
         let line = refused(&service, &[(name, value)]).await;
         assert!(line.contains(name), "{name}={value}: {line}");
     }
+}
+
+#[tokio::test]
+async fn a_start_with_several_wrong_variables_names_all_of_them() {
+    let service = Service::without_process(BINARY).await;
+    let wrong = [
+        ("CONTACTS_TABLE", ""),
+        ("AWS_LAMBDA_RUNTIME_API", ""),
+        ("AWS_REGION", "?"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", "?"),
+        ("AWS_CA_BUNDLE", "/nonexistent"),
+        ("AWS_LAMBDA_MAX_CONCURRENCY", "?"),
+    ];
+    let line = refused(&service, &wrong).await;
+    for (name, _) in wrong {
+        assert!(line.contains(name), "{name}: {line}");
+    }
+}
+
+#[tokio::test]
+async fn a_variable_that_is_not_utf_8_stops_the_start_with_a_line_that_names_it() {
+    let service = Service::without_process(BINARY).await;
+    for name in [
+        "CONTACTS_TABLE",
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_SESSION_TOKEN",
+        "AWS_CA_BUNDLE",
+    ] {
+        let mut command = tokio::process::Command::new(BINARY);
+        command
+            .env_clear()
+            .envs(service.environment(&[]))
+            .env(name, OsStr::from_bytes(b"caf\xe9"));
+        let function = Function::run(command, |_| {}).unwrap();
+        assert!(!function.end().status().await.success(), "{name}");
+        let lines = function.stop().await;
+        assert!(lines.concat().contains(name), "{name}: {lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_services_endpoint_goes_before_that_of_all_services() {
+    let service = Service::without_process(BINARY).await;
+    let proxy = service.proxy.url.clone();
+    let nowhere = "http://127.0.0.1:1";
+    for (own, all, status) in [
+        (&*proxy, "", 201),
+        ("", &proxy, 200),
+        (&proxy, nowhere, 200),
+        (nowhere, &proxy, 503),
+    ] {
+        let function = service.process(&[("AWS_ENDPOINT_URL_DYNAMODB", own), ("AWS_ENDPOINT_URL", all)]);
+        let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+        assert_eq!(answer.status, status, "{own} {all}");
+        function.stop().await;
+    }
+    let service = Service::without_process(BINARY).await;
+    let line = refused(
+        &service,
+        &[("AWS_ENDPOINT_URL_DYNAMODB", ""), ("AWS_ENDPOINT_URL", "localhost")],
+    )
+    .await;
+    assert!(line.contains("AWS_ENDPOINT_URL "), "{line}");
 }
 
 #[tokio::test]

@@ -194,9 +194,9 @@ fn fixed_costs(template: &Template) -> String {
 fn assumptions() -> String {
     format!(
         "
-US dollars, us-east-1, public on-demand prices of {PRICES_READ} (the services' pricing pages), no free tier. Times: the CPU measured
-above by the memory's share of a CPU, and {WAITING:.0} ms of waiting for each response of DynamoDB (assumed). A cold start is the start,
-with all of a CPU, and the first request. What Lambda itself needs to set up the process's environment comes on top: it can't be
+US dollars, us-east-1, public on-demand prices of {PRICES_READ} (the services' pricing pages), no free tier. Times: the CPU time that
+[the benchmark](../benches/README.md) measured, divided by the memory's share of a CPU, and {WAITING:.0} ms of waiting for each
+response of DynamoDB (assumed). A cold start is the start, with all of a CPU, and the first request. What Lambda itself needs to set up the process's environment comes on top: it can't be
 measured here. One request in {:.0} meets a cold start (assumed). Logs cost {:.2} a GB. A retry that gets `200` costs the same; a
 refused request costs no write unit.
 ",

@@ -29,6 +29,8 @@ use tokio::{
 pub enum Fault {
     /// Answers an error of DynamoDB's; the call doesn't reach the engine.
     Answer(u16, &'static str),
+    /// Answers with this body; the call doesn't reach the engine.
+    Body(u16, &'static str),
     /// Resets the connection; the call doesn't reach the engine.
     ResetBefore,
     /// Passes the call on and resets the connection instead of answering.
@@ -275,6 +277,7 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io:
                     json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "made up"});
                 write_answer(&mut stream, status, "", answer.to_string().as_bytes()).await?;
             }
+            Some(Fault::Body(status, body)) => write_answer(&mut stream, status, "", body.as_bytes()).await?,
             Some(Fault::ResetBefore) => return stream.set_zero_linger(),
             Some(Fault::ResetAfter) => {
                 pass_on(shared, &head, body).await?;

@@ -1,131 +1,249 @@
-//! Imports contacts from a CSV file: one request a row, until what became of each row is known.
+//! Imports contacts from a CSV file: one request a row, until it is known what became of each row.
 //!
-//! Rows stream from [`table`] through [`sender`], some at once, into [`report`]; none is kept, so a file may be of any length.
-//! A row may be sent any number of times (contract, section 3), which is why a run can be interrupted and run again.
+//! | module | knows |
+//! | --- | --- |
+//! | [`options`] | the command line |
+//! | [`input`] | bytes to text: encodings, and what is no text |
+//! | [`records`] | text to records |
+//! | [`columns`], [`table`] | which column is what; records to rows |
+//! | [`clean`], [`names`] | cells to a contact: what is cleaned or doubted, which text makes the name |
+//! | [`duplicates`], [`turns`] | rows with the same address |
+//! | [`sender`] | one row's way to a response |
+//! | [`rejects`], [`report`] | what became of the rows |
+//! | [`dry_run`] | all of this without sending |
+//!
+//! The whole file is looked through before anything is sent. Then its rows stream through, some at once; none is kept, so a file
+//! may be of any length. A row may be sent any number of times (contract, section 3), which is why a run can be interrupted and
+//! run again.
 
+mod clean;
+mod columns;
+mod dry_run;
+mod duplicates;
+mod input;
+mod names;
 mod options;
+mod records;
+mod rejects;
 mod report;
 mod sender;
 mod table;
+mod terminal;
+mod turns;
 
 use std::{
+    cell::{Cell, RefCell},
     env,
     io::{self, IsTerminal as _},
     process::ExitCode,
     time::Duration,
 };
 
-use create_contact::{
-    api_key::KeyHash,
-    new_contact::{InvalidBody, NewContact},
-};
+use clap::Parser as _;
+use create_contact::api_key::KeyHash;
 use futures_util::{StreamExt as _, stream};
+use reqwest::Url;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{interval, sleep},
+};
+use uuid::Uuid;
 
 use crate::{
-    options::{Destination, Options, USAGE},
+    duplicates::{Duplicates, Earlier},
+    input::Input,
+    options::Options,
     report::Report,
-    sender::{Outcome, Sender},
-    table::{Contact, Row, Table},
+    sender::{CONCURRENCY, Outcome, Sender},
+    table::{Contact, Table},
+    terminal::{count, note, say, time},
+    turns::Turns,
 };
 
 const KEY_VARIABLE: &str = "CONTACTS_API_KEY";
-/// Requests at once. What the service doesn't take it refuses with 429, and then most of these wait.
-const CONCURRENCY: usize = 32;
+/// Rows that are read ahead of the first one that isn't decided: a row that is retried holds up the report, not the others.
+const WINDOW: usize = 256;
+/// How long an interrupted import waits for the responses to what it has sent.
+const GRACE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
-    let options = match Options::parse(env::args_os().skip(1)) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("{error}\n\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    let all_in = Table::open(&options).and_then(|table| match &options.destination {
-        Some(destination) => import(&table, destination),
-        None => check(&table),
-    });
-    match all_in {
+    if env::args_os().skip(1).any(|argument| options::holds_a_key(&argument)) {
+        note(format_args!(
+            "There is an API key among the arguments, where other users of this machine can read it. Put it into {KEY_VARIABLE}, or \
+             pipe it into standard input."
+        ));
+        return ExitCode::from(2);
+    }
+    let options = Options::try_parse().unwrap_or_else(|error| error.exit());
+    match run(&options) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("{error}");
+            note(error);
             ExitCode::FAILURE
         }
     }
 }
 
+/// Whether every row is in.
+fn run(options: &Options) -> Result<bool, String> {
+    let target = match (&options.url, options.workspace) {
+        (Some(url), Some(workspace)) if !options.dry_run => Some((url.clone(), workspace, api_key()?)),
+        _ => None,
+    };
+    let input = Input::open(&options.file, options.encoding.as_ref())?;
+    let table = Table::find(input, &options.columns)?;
+    let rows = table.check()?;
+    say(table.shown(rows));
+    match target {
+        Some((url, workspace, key)) => import(&table, options, rows, url, workspace, &key),
+        None => Ok(dry_run::dry_run(&table, rows)),
+    }
+}
+
 /// Sends every row; whether all of them are in.
 #[tokio::main(flavor = "current_thread")]
-async fn import(table: &Table, destination: &Destination) -> Result<bool, String> {
-    let key = api_key()?;
-    let total = table.rows()?.count();
-    let sender = Sender::new(destination, &key)?;
-    let mut report = Report::new(table, total as u64);
-    let interrupt = async {
-        // Without a handler there is nothing to wait for, and Ctrl-C ends the process as ever.
-        if tokio::signal::ctrl_c().await.is_ok() {
-            sender.stop("the import was interrupted");
+async fn import(
+    table: &Table,
+    options: &Options,
+    rows: u64,
+    url: Url,
+    workspace: Uuid,
+    key: &str,
+) -> Result<bool, String> {
+    if url.scheme() == "http" && !is_loopback(&url) {
+        note("The key goes over the network unencrypted: the URL begins with http://.");
+    }
+    note(format_args!(
+        "Sending {} to {url}, up to {CONCURRENCY} at once.",
+        count(rows, "row")
+    ));
+    let sender = Sender::new(url, workspace.to_string(), options.give_up_after, key)?;
+    let mut report = Report::new(table, options, rows);
+    let (turns, duplicates) = (Turns::default(), RefCell::new(Duplicates::default()));
+    let (read, decided) = (Cell::new(0), Cell::new(0));
+    let outcomes = stream::iter(table.rows().map_while(Result::ok)).map(|(row, contact)| {
+        read.set(read.get() + 1);
+        let place = contact.map(|contact| {
+            let mut duplicates = duplicates.borrow_mut();
+            let address = duplicates.address(&contact);
+            let earlier = duplicates.add(address, &contact, row.original);
+            turns.queue(address, row.line);
+            Place {
+                contact,
+                line: row.line,
+                address,
+                earlier,
+            }
+        });
+        let (sender, turns, decided) = (&sender, &turns, &decided);
+        async move {
+            let outcome = match place {
+                Ok(place) => send_in_turn(sender, turns, place).await,
+                Err(reason) => Outcome::Rejected(reason),
+            };
+            decided.set(decided.get() + 1);
+            (row, outcome)
         }
-        if tokio::signal::ctrl_c().await.is_ok() {
-            eprintln!("Left at once: what became of the last rows is not known. Run the import again.");
-            std::process::exit(130);
-        }
-        std::future::pending::<()>().await;
-    };
+    });
+    let mut outcomes = outcomes.buffered(WINDOW);
     let sent = async {
-        let rows = stream::iter(table.rows()?);
-        let mut outcomes = rows
-            .map(|row| async {
-                let outcome = match &row.contact {
-                    Ok(contact) => sender.send(contact).await,
-                    Err(reason) => Outcome::Rejected(reason.clone()),
-                };
-                (row, outcome)
-            })
-            .buffer_unordered(CONCURRENCY);
-        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        let mut tick = interval(Duration::from_secs(1));
         loop {
             tokio::select! {
                 next = outcomes.next() => match next {
-                    Some((row, outcome)) => report.row(&row, outcome)?,
-                    None => break Ok::<_, String>(()),
+                    Some((row, outcome)) => {
+                        if let Err(reason) = report.row(&row, &outcome) {
+                            sender.stop(&reason);
+                        }
+                    }
+                    None => break,
                 },
-                _ = tick.tick() => report.tick(sender.trouble().as_deref()),
+                _ = tick.tick() => report.tick(decided.get(), sender.trouble().as_deref()),
             }
         }
     };
     tokio::select! {
-        sent = sent => sent?,
-        () = interrupt => {}
+        () = sent => {}
+        () = interruption(&sender) => {}
     }
-    report.finish(sender.stopped().as_deref())
+    drop(outcomes);
+    report.finish(read.get(), sender.stopped().as_deref())
 }
 
-/// Judges every row by the service's own rules; whether all of them may be sent.
-fn check(table: &Table) -> Result<bool, String> {
-    let (mut rows, mut invalid) = (0_u64, 0_u64);
-    for Row { line, contact, .. } in table.rows()? {
-        rows += 1;
-        if let Err(reason) = contact.and_then(|contact| valid(&contact)) {
-            invalid += 1;
-            println!("line {line}: {reason}");
+/// A contact, and its place among those with the same address.
+struct Place {
+    contact: Contact,
+    line: u64,
+    address: u64,
+    earlier: Option<Earlier>,
+}
+
+/// Sends a row after those before it with its address, so that the first one in the file is the one that is stored.
+async fn send_in_turn(sender: &Sender, turns: &Turns, place: Place) -> Outcome {
+    let Place {
+        contact,
+        line,
+        address,
+        earlier,
+    } = place;
+    let are_decided = turns.wait(address, line).await;
+    let another_name = earlier.filter(|earlier| !earlier.has_same_name);
+    let outcome = match another_name {
+        Some(Earlier { line, .. }) if !are_decided => Outcome::NotSent(format!(
+            "not sent: line {line} has the same address and isn't in: import that one first"
+        )),
+        _ => sender.send(&contact).await,
+    };
+    let is_decided = !matches!(outcome, Outcome::NotSent(_) | Outcome::Rejected(_));
+    turns.done(address, is_decided);
+    match (outcome, another_name) {
+        (Outcome::Conflict(reason), Some(Earlier { line, .. })) => {
+            Outcome::Conflict(format!("{reason} In the file, line {line} has the address."))
         }
+        (outcome, _) => outcome,
     }
-    println!("{rows} rows, {invalid} of them invalid. Nothing was sent.");
-    Ok(invalid == 0)
 }
 
-fn valid(contact: &Contact) -> Result<(), String> {
-    // Any workspace will do: it is the same for all rows, and was looked at with the options.
-    let body = contact.body("00000000-0000-0000-0000-000000000000");
-    match NewContact::parse(body.to_string().as_bytes()) {
-        Ok(_) => Ok(()),
-        Err(InvalidBody::Fields(faults)) => Err(faults.join("; ") + "."),
-        Err(_) => Err("the row makes no request".to_owned()),
+/// Ctrl-C, or the end of the session: what is under way gets some time, a second one ends that.
+async fn interruption(sender: &Sender) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // Without a handler there is nothing to wait for, and Ctrl-C ends the process as ever.
+        return std::future::pending().await;
+    };
+    either(&mut interrupt, &mut terminate).await;
+    sender.stop("the import was interrupted");
+    note(format_args!(
+        "Interrupted: waiting up to {} for the responses to what is sent. Ctrl-C again to wait no longer.",
+        time(GRACE)
+    ));
+    tokio::select! {
+        () = either(&mut interrupt, &mut terminate) => {}
+        () = sleep(GRACE) => {}
+    }
+    sender.cut();
+    // What is left takes no time: the rows are written down as not sent.
+    std::future::pending::<()>().await;
+}
+
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host_str() {
+        Some(host) => {
+            let address = host.trim_start_matches('[').trim_end_matches(']');
+            host == "localhost"
+                || address
+                    .parse()
+                    .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        }
+        None => false,
     }
 }
 

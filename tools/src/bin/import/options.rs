@@ -1,121 +1,152 @@
 //! The command line.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsStr, path::PathBuf, time::Duration};
 
-use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
+use clap::Parser;
+use encoding_rs::Encoding;
 use reqwest::Url;
 use uuid::{Uuid, fmt::Hyphenated};
 
-pub const USAGE: &str = "\
-Imports contacts from a CSV file.
+const ABOUT: &str =
+    "Imports contacts from a CSV file, and says of each row that didn't get in which one it is and why.";
 
-Usage: import FILE --url URL --workspace ID [options]
-       import FILE --dry-run [options]
+const EXAMPLES: &str = "\
+The API key comes from the environment variable CONTACTS_API_KEY, or else from standard input. It never goes into an argument.
 
-The API key is read from the environment variable CONTACTS_API_KEY, else from standard input.
+  import contacts.csv --dry-run
+  import contacts.csv --url https://API-ID.execute-api.REGION.amazonaws.com --workspace UUID
 
-  --url URL            where the service is, with or without /api/contacts
-  --workspace ID       the workspace that gets the contacts
-  --dry-run            judge every row by the service's rules, send and write nothing
-  --name-column NAME   the column of full names (name; or first name and last name)
-  --email-column NAME  the column of addresses (email, e-mail or mail)
-  --encoding NAME      the file's encoding, such as latin1 (UTF-8, or what a byte order mark says)
-  --help               this page
+Separator, encoding, header row and columns are recognised. Rows that don't get in are written to FILE.rejected.csv, each with
+its line and the reason; the report ends with the command that imports them once they are fixed. Running the same import again
+is always safe: contacts that are already there are found, not created twice.
 
-The file has a header; commas, semicolons or tabs between columns are found by themselves. Rows that don't get in are
-written to FILE.rejected.csv, in the same format, each with its line and the reason: mend them and import that file. An
-import can be interrupted with Ctrl-C and run again: contacts that are there already are found, not made twice. The exit
-code is 0 if every row is in, 1 if not, 2 for a mistake in the command.
-";
+Exit codes: 0 every row is in; 1 some aren't, or the file can't be imported; 2 the command line is wrong.";
 
 /// What the command line asks for.
+#[derive(Debug, Parser)]
+#[command(name = "import", version, about = ABOUT, after_help = EXAMPLES)]
 pub struct Options {
-    /// The CSV file.
+    /// The CSV file; a pipe or /dev/stdin is fine too
     pub file: PathBuf,
-    /// Where its rows go; nowhere in a dry run.
-    pub destination: Option<Destination>,
-    /// The column of full names, by its header.
-    pub name_column: Option<String>,
-    /// The column of addresses, by its header.
-    pub email_column: Option<String>,
-    /// The file's encoding; UTF-8, or what its byte order mark says.
-    pub encoding: Option<&'static Encoding>,
+    /// Where the service is, with or without /api/contacts
+    #[arg(long, value_parser = operation, required_unless_present = "dry_run")]
+    pub url: Option<Url>,
+    /// The workspace that gets the contacts
+    #[arg(long, value_name = "UUID", value_parser = workspace_id, required_unless_present = "dry_run")]
+    pub workspace: Option<Uuid>,
+    /// Check every row, show what would be stored, send and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where the columns are, if their titles aren't recognised
+    #[command(flatten)]
+    pub columns: ColumnOptions,
+    /// The file's encoding, such as windows-1252; a byte order mark has precedence
+    #[arg(long, value_name = "NAME", value_parser = encoding)]
+    pub encoding: Option<Label>,
+    /// How long to keep trying when the service stops responding (90s, 5m, 1h)
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5m")]
+    pub give_up_after: Duration,
 }
 
-/// Where contacts are created.
-pub struct Destination {
-    /// The operation's URL.
-    pub url: Url,
-    /// The workspace.
-    pub workspace: String,
+/// The default of `--give-up-after`.
+pub const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_mins(5);
+
+/// Columns by their titles. If one of the name's is given, no other column is taken for a part of the name.
+#[derive(Debug, Default, clap::Args)]
+pub struct ColumnOptions {
+    /// The title of the column of full names
+    #[arg(long = "name-column", value_name = "TITLE")]
+    pub name: Option<String>,
+    /// The title of the column of first names
+    #[arg(long = "first-name-column", value_name = "TITLE")]
+    pub first: Option<String>,
+    /// The title of the column of middle names
+    #[arg(long = "middle-name-column", value_name = "TITLE")]
+    pub middle: Option<String>,
+    /// The title of the column of last names
+    #[arg(long = "last-name-column", value_name = "TITLE")]
+    pub last: Option<String>,
+    /// The title of the column of addresses; may be repeated: the first one that is filled counts
+    #[arg(long = "email-column", value_name = "TITLE")]
+    pub emails: Vec<String>,
 }
 
-impl Options {
-    /// `None` asks for help.
-    pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Option<Self>, String> {
-        let (mut file, mut url, mut workspace, mut dry_run) = (None, None, None, false);
-        let (mut name_column, mut email_column, mut encoding) = (None, None, None);
-        while let Some(argument) = arguments.next() {
-            let Some(option) = argument.to_str().filter(|text| text.starts_with('-')) else {
-                if file.replace(PathBuf::from(argument)).is_some() {
-                    return Err("One file at a time.".to_owned());
-                }
-                continue;
-            };
-            let mut value = || {
-                let value = arguments.next().ok_or_else(|| format!("{option} needs a value."))?;
-                value
-                    .into_string()
-                    .map_err(|_| format!("{option}'s value is not Unicode."))
-            };
-            match option {
-                "--url" => url = Some(operation(&value()?)?),
-                "--workspace" => workspace = Some(workspace_id(&value()?)?),
-                "--dry-run" => dry_run = true,
-                "--name-column" => name_column = Some(value()?),
-                "--email-column" => email_column = Some(value()?),
-                "--encoding" => encoding = Some(encoding_of(&value()?)?),
-                "--help" | "-h" => return Ok(None),
-                _ => return Err(format!("There is no option {option}.")),
-            }
-        }
-        let destination = match (dry_run, url, workspace) {
-            (true, ..) => None,
-            (false, Some(url), Some(workspace)) => Some(Destination { url, workspace }),
-            (false, None, _) => return Err("--url is missing: where the service is.".to_owned()),
-            (false, _, None) => return Err("--workspace is missing: which workspace gets the contacts.".to_owned()),
-        };
-        Ok(Some(Self {
-            file: file.ok_or("Which file?")?,
-            destination,
-            name_column,
-            email_column,
-            encoding,
-        }))
+impl ColumnOptions {
+    /// The options as they would be typed.
+    pub fn arguments(&self) -> Vec<(&'static str, &str)> {
+        let names = [
+            ("--name-column", &self.name),
+            ("--first-name-column", &self.first),
+            ("--middle-name-column", &self.middle),
+            ("--last-name-column", &self.last),
+        ];
+        let names = names
+            .into_iter()
+            .filter_map(|(option, title)| Some((option, title.as_deref()?)));
+        names
+            .chain(self.emails.iter().map(|title| ("--email-column", title.as_str())))
+            .collect()
     }
+}
+
+/// An encoding, and the name by which the command line has it.
+#[derive(Clone, Debug)]
+pub struct Label {
+    /// What was typed.
+    pub name: String,
+    /// What it means.
+    pub encoding: &'static Encoding,
+}
+
+/// Whether an argument has an API key in it, in which case it must not be shown: not even by an error message.
+pub fn holds_a_key(argument: &OsStr) -> bool {
+    let argument = argument.to_string_lossy().to_ascii_lowercase();
+    ["sf_live_v1_", "sf_test_v1_"]
+        .iter()
+        .any(|prefix| argument.contains(prefix))
 }
 
 fn operation(text: &str) -> Result<Url, String> {
     let text = text.trim_end_matches('/');
     let base = text.strip_suffix("/api/contacts").unwrap_or(text);
-    Url::parse(&format!("{base}/api/contacts"))
+    let url = Url::parse(&format!("{base}/api/contacts"))
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))
-        .ok_or_else(|| format!("{text} is no http:// or https:// URL."))
-}
-
-fn workspace_id(text: &str) -> Result<String, String> {
-    let id: Hyphenated = text
-        .parse()
-        .map_err(|_| "--workspace takes a UUID in its hyphenated form.".to_owned())?;
-    Ok(Uuid::from(id).to_string())
-}
-
-fn encoding_of(label: &str) -> Result<&'static Encoding, String> {
-    let encoding = Encoding::for_label(label.as_bytes())
-        .ok_or_else(|| format!("There is no encoding {label}; latin1, windows-1252 and iso-8859-15 are some."))?;
-    if [UTF_16LE, UTF_16BE].contains(&encoding) {
-        return Err("A UTF-16 file is recognised by its byte order mark: leave --encoding out.".to_owned());
+        .ok_or("it must be an http:// or https:// URL")?;
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err("it must have no user name, password, query or fragment".to_owned());
     }
-    Ok(encoding)
+    Ok(url)
+}
+
+fn workspace_id(text: &str) -> Result<Uuid, String> {
+    let id: Hyphenated = text.parse().map_err(|_| "it must be a UUID in its hyphenated form")?;
+    Ok(id.into_uuid())
+}
+
+fn encoding(name: &str) -> Result<Label, String> {
+    Encoding::for_label_no_replacement(name.as_bytes())
+        .map(|encoding| Label {
+            name: name.to_owned(),
+            encoding,
+        })
+        .ok_or_else(|| "there is no such encoding; windows-1252, iso-8859-15 and utf-16le are some".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.char_indices().last().and_then(|(at, unit)| {
+        let number: u64 = text[..at].parse().ok()?;
+        let unit = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            _ => return None,
+        };
+        number.checked_mul(unit)
+    });
+    match seconds {
+        // A week is longer than any import.
+        Some(seconds @ 1..=604_800) => Ok(Duration::from_secs(seconds)),
+        _ => Err("it must be a time such as 90s, 5m or 1h".to_owned()),
+    }
 }

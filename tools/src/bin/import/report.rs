@@ -1,136 +1,268 @@
-//! What becomes of the rows: progress, the summary, and the file of those that didn't get in.
+//! What becomes of the rows: progress, the summary, and the command that imports those that didn't get in.
 
 use std::{
-    fs, io,
+    collections::BTreeMap,
+    env,
     time::{Duration, Instant},
 };
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::{
+    options::{DEFAULT_GIVE_UP_AFTER, Options},
+    rejects::Rejects,
     sender::Outcome,
-    table::{Rejected, Row, Table},
+    table::{Row, Table},
+    terminal::{count, note, quoted, say, time},
 };
 
 /// How often there is a line where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+/// How many different reasons are listed; the file has them all.
+const MOST_REASONS: usize = 10;
+/// How many lines of rows a sentence names.
+const MOST_LINES: usize = 20;
 
-/// What became of the rows so far.
-pub struct Report<'a> {
-    table: &'a Table,
+/// How many rows there were, and what became of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
     created: u64,
     existing: u64,
     conflicts: u64,
     rejected: u64,
     not_sent: u64,
-    /// From the first row that didn't get in.
-    file: Option<Rejected<'a>>,
+}
+
+impl Counts {
+    fn add(&mut self, outcome: &Outcome) {
+        *match outcome {
+            Outcome::Created => &mut self.created,
+            Outcome::Existing => &mut self.existing,
+            Outcome::Conflict(_) => &mut self.conflicts,
+            Outcome::Rejected(_) => &mut self.rejected,
+            Outcome::NotSent(_) => &mut self.not_sent,
+        } += 1;
+    }
+
+    fn all(self) -> u64 {
+        self.created + self.existing + self.conflicts + self.rejected + self.not_sent
+    }
+
+    fn are_all_in(self) -> bool {
+        self.conflicts + self.rejected + self.not_sent == 0
+    }
+}
+
+/// What was noticed about rows, whatever becomes of them.
+#[derive(Default)]
+pub struct Notices {
+    cleaned: BTreeMap<&'static str, u64>,
+    split_differently: Vec<u64>,
+    split_differently_more: u64,
+}
+
+impl Notices {
+    /// Notes what is to be said of a row.
+    pub fn add(&mut self, row: &Row) {
+        for what in &row.cleaned {
+            *self.cleaned.entry(what).or_default() += 1;
+        }
+        if row.is_split_differently {
+            if self.split_differently.len() < MOST_LINES {
+                self.split_differently.push(row.line);
+            } else {
+                self.split_differently_more += 1;
+            }
+        }
+    }
+
+    /// Says it.
+    pub fn say(&self) {
+        if !self.cleaned.is_empty() {
+            let what: Vec<String> = self
+                .cleaned
+                .iter()
+                .map(|(what, cells)| format!("{what} ({})", count(*cells, "cell")))
+                .collect();
+            say(format_args!("Cleaned: {}.", what.join(", ")));
+        }
+        if !self.split_differently.is_empty() {
+            let lines: Vec<String> = self.split_differently.iter().map(u64::to_string).collect();
+            let more = match self.split_differently_more {
+                0 => String::new(),
+                more => format!(" and {} more", HumanCount(more)),
+            };
+            let all = lines.len() as u64 + self.split_differently_more;
+            say(format_args!(
+                "Split differently: of {} the service takes another part for the last name than the columns do: {} {}{more}.",
+                count(all, "name"),
+                if all == 1 { "line" } else { "lines" },
+                lines.join(", "),
+            ));
+        }
+    }
+}
+
+/// What became of the rows so far.
+pub struct Report<'a> {
+    table: &'a Table,
+    options: &'a Options,
+    rows: u64,
+    counts: Counts,
+    /// Why rows were rejected, and how many for each reason.
+    reasons: BTreeMap<String, u64>,
+    notices: Notices,
+    rejects: Rejects<'a>,
     bar: ProgressBar,
-    last_line: Instant,
+    began: Instant,
+    last_line: Option<Instant>,
 }
 
 impl<'a> Report<'a> {
     /// Nothing yet, of this many rows.
-    pub fn new(table: &'a Table, rows: u64) -> Self {
-        let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} {per_sec} {eta} left, {msg}");
+    pub fn new(table: &'a Table, options: &'a Options, rows: u64) -> Self {
         let bar = ProgressBar::new(rows);
-        if let Ok(style) = style {
+        if let Ok(style) = ProgressStyle::with_template("{bar:20} {msg}") {
             bar.set_style(style);
         }
         Self {
             table,
-            created: 0,
-            existing: 0,
-            conflicts: 0,
-            rejected: 0,
-            not_sent: 0,
-            file: None,
+            options,
+            rows,
+            counts: Counts::default(),
+            reasons: BTreeMap::new(),
+            notices: Notices::default(),
+            rejects: Rejects::new(table),
             bar,
-            last_line: Instant::now(),
+            began: Instant::now(),
+            last_line: None,
         }
     }
 
-    /// Counts a row, and keeps it if it didn't get in.
-    pub fn row(&mut self, row: &Row, outcome: Outcome) -> Result<(), String> {
-        let (count, reason) = match outcome {
-            Outcome::Created => (&mut self.created, None),
-            Outcome::Existing => (&mut self.existing, None),
-            Outcome::Conflict(reason) => (&mut self.conflicts, Some(reason)),
-            Outcome::Rejected(reason) => (&mut self.rejected, Some(reason)),
-            Outcome::NotSent(reason) => (&mut self.not_sent, Some(reason)),
+    /// Counts a row, once it is written if it didn't get in.
+    ///
+    /// # Errors
+    ///
+    /// It can't be written: the import has to stop.
+    pub fn row(&mut self, row: &Row, outcome: &Outcome) -> Result<(), String> {
+        let written = match outcome {
+            Outcome::Created | Outcome::Existing => Ok(()),
+            Outcome::Conflict(reason) | Outcome::Rejected(reason) | Outcome::NotSent(reason) => {
+                self.rejects.write(row, reason)
+            }
         };
-        *count += 1;
-        self.bar.inc(1);
-        if let Some(reason) = reason {
-            let file = match &mut self.file {
-                Some(file) => file,
-                none => none.insert(self.table.rejected()?),
-            };
-            file.write(row, &reason)?;
+        self.counts.add(outcome);
+        if let Outcome::Rejected(reason) = outcome
+            && (self.reasons.len() < MOST_REASONS || self.reasons.contains_key(reason))
+        {
+            *self.reasons.entry(reason.clone()).or_default() += 1;
         }
-        Ok(())
+        self.notices.add(row);
+        written
     }
 
-    /// Shows how far the import is, and what is in its way.
-    pub fn tick(&mut self, trouble: Option<&str>) {
-        let waiting = trouble
-            .map(|trouble| format!("; trying again: {trouble}"))
-            .unwrap_or_default();
-        let counts = format!(
-            "{} created, {} existing, {} conflicts, {} rejected{waiting}",
-            HumanCount(self.created),
-            HumanCount(self.existing),
-            HumanCount(self.conflicts),
-            HumanCount(self.rejected),
+    /// Shows how many rows are decided, written down or not yet, and what is in the way of the others.
+    pub fn tick(&mut self, done: u64, trouble: Option<&str>) {
+        #[expect(clippy::cast_precision_loss)]
+        let rate = done as f64 / self.began.elapsed().as_secs_f64().max(0.001);
+        #[expect(clippy::cast_precision_loss)]
+        let left = self.rows.saturating_sub(done) as f64 / rate;
+        let left = match Duration::try_from_secs_f64(left) {
+            Ok(left) if done > 0 => format!("{} left", time(left)),
+            _ => "time left not known yet".to_owned(),
+        };
+        let line = format!(
+            "{} of {}, {rate:.0} a second, {left}; {} didn't get in so far{}",
+            HumanCount(done),
+            count(self.rows, "row"),
+            HumanCount(self.counts.conflicts + self.counts.rejected + self.counts.not_sent),
+            trouble.map(|trouble| format!("; {trouble}")).unwrap_or_default(),
         );
-        if self.bar.is_hidden() && self.last_line.elapsed() >= LINE_EVERY {
-            self.last_line = Instant::now();
-            eprintln!(
-                "{} of {} rows, {:.0} a second, {} s left: {counts}",
-                HumanCount(self.bar.position()),
-                HumanCount(self.bar.length().unwrap_or_default()),
-                self.bar.per_sec(),
-                self.bar.eta().as_secs(),
-            );
+        let is_time = self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY);
+        if self.bar.is_hidden() && is_time && (done > 0 || trouble.is_some()) {
+            self.last_line = Some(Instant::now());
+            note(&line);
         }
-        self.bar.set_message(counts);
+        self.bar.set_position(done);
+        self.bar.set_message(line);
     }
 
     /// Says what became of all rows; whether they are all in.
-    pub fn finish(mut self, stopped: Option<&str>) -> Result<bool, String> {
+    ///
+    /// # Errors
+    ///
+    /// The counts don't add up, which would be a defect here, or the file is not the one that was looked through.
+    pub fn finish(mut self, read: u64, stopped: Option<&str>) -> Result<bool, String> {
         self.bar.finish_and_clear();
-        let path = self.table.rejected_path();
-        println!(
-            "{} rows of {}",
-            HumanCount(self.bar.position()),
-            self.table.path().display()
-        );
-        for (what, count) in [
-            ("created", self.created),
-            ("existing", self.existing),
-            ("conflicts", self.conflicts),
-            ("rejected", self.rejected),
-            ("not sent", self.not_sent),
+        let counts = self.counts;
+        say(format_args!("{} of {}", count(read, "row"), self.table.input.shown()));
+        for (what, number) in [
+            ("created", counts.created),
+            ("existing", counts.existing),
+            ("conflicts", counts.conflicts),
+            ("rejected", counts.rejected),
+            ("not sent", counts.not_sent),
         ] {
-            println!("{what:>11}  {}", HumanCount(count));
+            say(format_args!("{what:>11}  {}", HumanCount(number)));
         }
+        for (reason, rows) in &self.reasons {
+            say(format_args!("Rejected, {}: {reason}.", count(*rows, "row")));
+        }
+        self.notices.say();
         if let Some(reason) = stopped {
-            println!("The import stopped: {}.", reason.trim_end_matches('.'));
+            say(format_args!("The import stopped: {}.", reason.trim_end_matches('.')));
         }
-        let Some(mut file) = self.file.take() else {
-            // One of an earlier run would speak of rows that are in now.
-            return match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(format!("{} can't be removed: {error}", path.display()))
-                }
-                _ => Ok(true),
-            };
-        };
-        file.finish()?;
-        println!(
-            "The rows that didn't get in are in {}, each with its line and the reason.",
-            path.display()
-        );
-        Ok(false)
+        let files = self.rejects.finish();
+        if !files.is_empty() {
+            say(
+                "The rows that didn't get in are in a file, each with its line and the reason. Once they are fixed, this imports them:",
+            );
+            for path in &files {
+                say(format_args!("  {}", self.command(&path.to_string_lossy())));
+            }
+        }
+        if let Some((reason, unwritten)) = self.rejects.broken() {
+            say(format_args!(
+                "{reason}. {} of those that didn't get in could not be written: run the same import again.",
+                count(unwritten, "row")
+            ));
+        }
+        if counts.all() != read {
+            return Err(format!(
+                "This is a defect of the import: it read {read} rows and knows what became of {}.",
+                counts.all()
+            ));
+        }
+        if read != self.rows {
+            return Err(format!(
+                "The file changed while it was imported: it had {} rows at first, and {read} were read. Run the import again.",
+                self.rows
+            ));
+        }
+        Ok(counts.are_all_in())
+    }
+
+    /// The command that imports another file in the same way.
+    fn command(&self, file: &str) -> String {
+        let program = env::args().next().unwrap_or_else(|| "import".to_owned());
+        let mut words = vec![program, file.to_owned()];
+        let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
+        let options = self.options;
+        if let Some(url) = &options.url {
+            option("--url", url.as_str().trim_end_matches("/api/contacts"));
+        }
+        if let Some(workspace) = options.workspace {
+            option("--workspace", &workspace.to_string());
+        }
+        for (name, title) in options.columns.arguments() {
+            option(name, title);
+        }
+        if let Some(label) = &options.encoding {
+            option("--encoding", &label.name);
+        }
+        if options.give_up_after != DEFAULT_GIVE_UP_AFTER {
+            option("--give-up-after", &format!("{}s", options.give_up_after.as_secs()));
+        }
+        words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
     }
 }

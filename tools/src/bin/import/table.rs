@@ -1,328 +1,417 @@
-//! The CSV file: what separates its columns, which of them matter, its rows.
+//! The file as a table: what separates its columns, where its header is, its rows as contacts.
 
 use std::{
-    fs::File,
-    io::{self, Read},
-    path::{Path, PathBuf},
+    io::{self, Read as _},
+    ops::Range,
 };
 
-use csv::{ByteRecord, Reader, ReaderBuilder, Terminator, Writer, WriterBuilder};
-use encoding_rs::Encoding;
-use encoding_rs_io::DecodeReaderBytesBuilder;
+use create_contact::new_contact::{InvalidBody, NewContact};
 use serde_json::{Value, json};
 
-use crate::options::Options;
+use crate::{
+    clean::{self, Kind},
+    columns::{self, Column, Columns, Missing},
+    input::Input,
+    names::{Parts, Text},
+    options::ColumnOptions,
+    records::{LineEnd, Record, Records, Unreadable},
+};
 
-/// Enough for any header.
+/// Enough for title lines and any header.
 const HEAD_BYTES: u64 = 64 * 1024;
-const DELIMITERS: [u8; 3] = *b",;\t";
-const UTF_8_BOM: &[u8] = b"\xef\xbb\xbf";
-/// What the file of rejected rows has before the columns of its input; after them, a row with too many fields would hide it.
-const REJECTED_COLUMNS: [&str; 2] = ["rejected line", "rejected because"];
+/// How many records may stand above the header.
+const TITLE_RECORDS: usize = 50;
+const SEPARATORS: [(u8, &str); 4] = [
+    (b',', "commas"),
+    (b';', "semicolons"),
+    (b'\t', "tabs"),
+    (b'|', "vertical bars"),
+];
+/// What a file of rejected rows has before the columns of its input; after them, a row with too many fields would hide it.
+pub const REJECTED_COLUMNS: [&str; 2] = ["rejected line", "rejected because"];
 
 /// A CSV file with a header that has the columns of a contact.
 pub struct Table {
-    path: PathBuf,
-    encoding: Option<&'static Encoding>,
-    byte_order_mark: bool,
-    delimiter: u8,
-    terminator: Terminator,
-    header: ByteRecord,
+    /// The file.
+    pub input: Input,
+    /// What separates its columns.
+    pub separator: u8,
+    /// What ends its rows.
+    pub line_end: LineEnd,
+    /// Its header.
+    pub header: Record,
     columns: Columns,
-}
-
-struct Columns {
-    name: NameColumns,
-    email: usize,
-}
-
-enum NameColumns {
-    Full(usize),
-    FirstAndLast(usize, usize),
 }
 
 /// A row of the file.
 pub struct Row {
-    /// The line on which it begins; the header is line 1.
+    /// The line on which it begins.
     pub line: u64,
-    /// All its fields.
-    pub fields: ByteRecord,
-    /// The contact in it, or why there is none.
-    pub contact: Result<Contact, String>,
+    /// The line that it had in the first file, if this one has the rejected rows of another.
+    pub original: u64,
+    /// It as it is in the file.
+    pub record: Record,
+    /// What was cleaned in it.
+    pub cleaned: Vec<&'static str>,
+    /// The service will split the name in another place than the columns do.
+    pub is_split_differently: bool,
 }
 
 /// What is sent of a row.
 pub struct Contact {
-    name: String,
-    email: String,
+    text: String,
+    is_split_differently: bool,
+    /// What the service will make of it.
+    pub parsed: NewContact,
 }
 
 impl Contact {
     /// The request's body.
-    pub fn body(&self, workspace_id: &str) -> Value {
-        json!({ "workspaceId": workspace_id, "name": self.name, "email": self.email })
+    pub fn body(&self, workspace: &str) -> Value {
+        json!({ "workspaceId": workspace, "name": self.text, "email": self.parsed.email.as_str() })
     }
 }
 
-impl Table {
-    /// Reads the file's head.
-    pub fn open(options: &Options) -> Result<Self, String> {
-        let path = &options.file;
-        let broken = |error: io::Error| unreadable(path, &error);
-        let mut raw = Vec::new();
-        let file = File::open(path).map_err(broken)?;
-        file.take(HEAD_BYTES).read_to_end(&mut raw).map_err(broken)?;
-        let mut head = Vec::new();
-        decoded(raw.as_slice(), options.encoding)
-            .read_to_end(&mut head)
-            .map_err(broken)?;
+/// A header that one of the separators makes of the file's beginning.
+struct Candidate {
+    separator: u8,
+    header: Record,
+    line_end: LineEnd,
+    columns: Result<Columns, NoHeader>,
+}
 
-        let mut headers = DELIMITERS
-            .map(|delimiter| {
-                let mut header = ByteRecord::new();
-                // What is no record has no columns either, and that is said below.
-                let _ = read_record(&mut reader(delimiter, head.as_slice()), &mut header);
-                (delimiter, header)
-            })
-            .into_iter()
-            .map(|(delimiter, header)| (columns(&header, options), delimiter, header))
-            .collect::<Vec<_>>();
-        // The one that makes columns of a contact, else the one that makes most columns: its complaint is the best.
-        headers.sort_by_key(|(columns, _, header)| (columns.is_ok(), header.len()));
-        let (columns, delimiter, header) = headers.pop().ok_or("there are delimiters")?;
-        let columns = columns.map_err(|reason| format!("{}: {reason}", path.display()))?;
-        let first_line = head.split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default();
+/// Why there is no header.
+enum NoHeader {
+    /// The record at which it would have to be lacks something.
+    Missing(Missing),
+    /// A contact comes before any header.
+    Contact(u64),
+}
+
+impl Table {
+    /// Finds the header, and with it the separator.
+    ///
+    /// # Errors
+    ///
+    /// There is none: a sentence that helps.
+    pub fn find(input: Input, options: &ColumnOptions) -> Result<Self, String> {
+        let mut head = Vec::new();
+        input
+            .text()
+            .and_then(|text| text.take(HEAD_BYTES).read_to_end(&mut head))
+            .map_err(|error| format!("{} can't be read: {error}.", input.shown()))?;
+        let said = separator_line(&head);
+        let mut candidates: Vec<Candidate> = match said {
+            Some(separator) => vec![candidate(&head, separator, options)],
+            None => SEPARATORS
+                .map(|(separator, _)| candidate(&head, separator, options))
+                .into(),
+        };
+        // The one that makes columns of a contact, else the one with the best complaint.
+        candidates.sort_by_key(|candidate| {
+            let is_contact = matches!(candidate.columns, Err(NoHeader::Contact(_)));
+            (candidate.columns.is_ok(), is_contact, candidate.header.fields().len())
+        });
+        let Some(candidate) = candidates.pop() else {
+            return Err(format!("{} is empty.", input.shown()));
+        };
+        let columns = candidate
+            .columns
+            .map_err(|reason| format!("{}: {}", input.shown(), complaint(&reason, &candidate.header)))?;
         Ok(Self {
-            path: path.clone(),
-            encoding: options.encoding,
-            byte_order_mark: raw.starts_with(UTF_8_BOM) || raw.starts_with(b"\xff\xfe") || raw.starts_with(b"\xfe\xff"),
-            delimiter,
-            terminator: if first_line.ends_with(b"\r\n") {
-                Terminator::CRLF
-            } else {
-                Terminator::Any(b'\n')
-            },
-            header,
+            input,
+            separator: candidate.separator,
+            line_end: candidate.line_end,
+            header: candidate.header,
             columns,
         })
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Reads the file to its end, and counts its rows.
+    ///
+    /// # Errors
+    ///
+    /// It can't be read to its end, or has no rows: a sentence.
+    pub fn check(&self) -> Result<u64, String> {
+        let mut rows = 0;
+        for row in self.rows() {
+            let _ = row.map_err(|error| format!("{}: {error}. Nothing was sent.", self.input.shown()))?;
+            rows += 1;
+        }
+        if rows == 0 {
+            return Err(format!(
+                "{} has a header on line {} and no rows.",
+                self.input.shown(),
+                self.header.line
+            ));
+        }
+        Ok(rows)
     }
 
-    /// Reads the rows, without those that have nothing in them; a file that can't be read on ends with a row that says so.
-    pub fn rows(&self) -> Result<impl Iterator<Item = Row> + '_, String> {
-        let file = File::open(&self.path).map_err(|error| unreadable(&self.path, &error))?;
-        let mut reader = reader(self.delimiter, decoded(file, self.encoding));
-        // The header, which was looked at before.
-        let mut ended = read_record(&mut reader, &mut ByteRecord::new()).is_err();
-        Ok(std::iter::from_fn(move || {
-            loop {
-                if ended {
-                    return None;
-                }
-                let mut fields = ByteRecord::new();
-                let contact = match read_record(&mut reader, &mut fields) {
-                    Ok(false) => return None,
-                    Ok(true) if fields.iter().all(|field| field.trim_ascii().is_empty()) => continue,
-                    Ok(true) => self.contact(&fields),
-                    Err(error) => {
-                        ended = true;
-                        Err(format!("the file can't be read from here on: {error}"))
-                    }
+    /// The rows without those that have nothing in them, each with its contact or why there is none, up to the end or to what
+    /// can't be read.
+    pub fn rows(&self) -> impl Iterator<Item = Result<(Row, Result<Contact, String>), Unreadable>> + '_ {
+        let mut records = self.input.text().map(|text| Records::new(text, self.separator));
+        let mut ended = false;
+        std::iter::from_fn(move || {
+            while !ended {
+                let record = match &mut records {
+                    Ok(records) => records.read(),
+                    Err(error) => Err(Unreadable::Io(io::Error::new(error.kind(), error.to_string()))),
                 };
-                // Where the reader says that a record begins, empty lines may still come.
-                let within = fields.iter().flatten().filter(|&&byte| byte == b'\n').count() as u64;
-                let line = reader.position().line().saturating_sub(1 + within);
-                return Some(Row { line, fields, contact });
+                let row = match record {
+                    Ok(None) => return None,
+                    Ok(Some(record)) if record.line <= self.header.line || record.is_blank() => continue,
+                    Ok(Some(record)) => match self.swallowing_quote(&record) {
+                        Some(line) => Err(Unreadable::Quote { line }),
+                        None => Ok(self.row(record)),
+                    },
+                    Err(error) => Err(error),
+                };
+                ended = row.is_err();
+                return Some(row);
             }
-        }))
+            None
+        })
     }
 
-    fn contact(&self, fields: &ByteRecord) -> Result<Contact, String> {
-        // Spreadsheets leave out empty fields at the end, or add some. More that is not empty is a stray delimiter.
-        if fields.iter().skip(self.header.len()).any(|field| !field.is_empty()) {
+    /// What the file is, and what its columns are taken for: two lines.
+    pub fn shown(&self, rows: u64) -> String {
+        let separators = SEPARATORS.iter().find(|(separator, _)| *separator == self.separator);
+        let header = match self.header.line {
+            1 => "header on line 1".to_owned(),
+            line => format!("header on line {line}, what is above it is left out"),
+        };
+        format!(
+            "{}: {}, {}, separated by {}, {header}.\nColumns: {}",
+            self.input.shown(),
+            crate::terminal::count(rows, "row"),
+            self.input.encoding_shown(),
+            separators.map_or("another character", |(_, name)| name),
+            self.columns.shown(),
+        )
+    }
+
+    /// Whether the file has the rejected rows of another.
+    pub fn is_rejected(&self) -> bool {
+        let title = |index| columns::shown(self.header.field(index));
+        title(0) == REJECTED_COLUMNS[0] && title(1) == REJECTED_COLUMNS[1]
+    }
+
+    /// Where the columns of the first file begin.
+    pub fn own_columns(&self) -> usize {
+        if self.is_rejected() { REJECTED_COLUMNS.len() } else { 0 }
+    }
+
+    /// The line of a quote that opens a cell with whole rows in it: it was closed by the quote of another cell. Such a row is a
+    /// line within the cell that has the header's number of fields, and an address where the header has it.
+    fn swallowing_quote(&self, record: &Record) -> Option<u64> {
+        let width = self.header.fields().len();
+        let email = self.columns.emails.first()?.index;
+        let is_row = |line: &[u8]| {
+            let fields: Vec<&[u8]> = line.trim_ascii_end().split(|&byte| byte == self.separator).collect();
+            width > 1 && fields.len() == width && clean::is_address(fields[email])
+        };
+        let swallows = |(field, _): &&(usize, Range<u64>)| {
+            let mut lines = record.field(*field).split(|byte| matches!(byte, b'\r' | b'\n'));
+            lines.next();
+            lines.any(is_row)
+        };
+        record.spans().iter().find(swallows).map(|(_, lines)| lines.start)
+    }
+
+    fn row(&self, record: Record) -> (Row, Result<Contact, String>) {
+        let original = self
+            .is_rejected()
+            .then(|| str::from_utf8(record.field(0)).ok()?.trim().parse().ok())
+            .flatten();
+        let mut cleaned = Vec::new();
+        let contact = self.contact(&record, &mut cleaned);
+        let row = Row {
+            line: record.line,
+            original: original.unwrap_or(record.line),
+            cleaned,
+            is_split_differently: contact.as_ref().is_ok_and(|contact| contact.is_split_differently),
+            record,
+        };
+        (row, contact)
+    }
+
+    fn contact(&self, record: &Record, cleaned: &mut Vec<&'static str>) -> Result<Contact, String> {
+        if let Some(fault) = record.fault {
+            return Err(fault.to_owned());
+        }
+        let width = self.header.fields().len();
+        // Spreadsheets leave out empty fields at the end, or add some. More that is not empty is a stray separator.
+        if record.fields().iter().skip(width).any(|field| !field.is_empty()) {
             return Err(format!(
-                "the row has {} fields and the header {}: a field that holds the delimiter needs quotes",
-                fields.len(),
-                self.header.len()
+                "the row has {} cells and the header {width}: put a cell with a separator in it into quotes",
+                record.fields().len()
             ));
         }
-        let field = |column: usize| {
-            str::from_utf8(fields.get(column).unwrap_or_default())
-                .map(str::trim)
-                .map_err(|_| "the row is not UTF-8: say what the file is with --encoding, such as latin1".to_owned())
-        };
-        let name = match self.columns.name {
-            NameColumns::Full(column) => field(column)?.to_owned(),
-            NameColumns::FirstAndLast(first, last) => full_name(field(first)?, field(last)?),
-        };
-        let email = field(self.columns.email)?.to_owned();
-        Ok(Contact { name, email })
-    }
-
-    /// Where the rows that don't get in are written.
-    pub fn rejected_path(&self) -> PathBuf {
-        self.path.with_extension("rejected.csv")
-    }
-
-    /// A file for rows that don't get in, in this file's format.
-    pub fn rejected(&self) -> Result<Rejected<'_>, String> {
-        let path = self.rejected_path();
-        let broken = |error: csv::Error| format!("{} can't be written: {error}", path.display());
-        let mut file = File::create(&path).map_err(|error| broken(error.into()))?;
-        if self.byte_order_mark {
-            io::Write::write_all(&mut file, UTF_8_BOM).map_err(|error| broken(error.into()))?;
+        let name = self.name(record, cleaned)?;
+        let email = self.email(record, cleaned)?;
+        let separator = char::from(self.separator);
+        let doubts = [
+            clean::doubt_about_name(&name.text, separator),
+            clean::doubt_about_email(&email),
+        ];
+        if doubts.iter().any(Option::is_some) {
+            return Err(doubts.into_iter().flatten().collect::<Vec<_>>().join("; "));
         }
-        let writer = WriterBuilder::new()
-            .delimiter(self.delimiter)
-            .terminator(self.terminator)
-            .flexible(true)
-            .from_writer(file);
-        let mut rejected = Rejected { table: self, writer };
-        rejected.record(&self.header, REJECTED_COLUMNS).map_err(broken)?;
-        Ok(rejected)
-    }
-}
-
-/// The file of the rows that don't get in.
-pub struct Rejected<'a> {
-    table: &'a Table,
-    writer: Writer<File>,
-}
-
-impl Rejected<'_> {
-    /// Writes a row and why it is here.
-    pub fn write(&mut self, row: &Row, reason: &str) -> Result<(), String> {
-        self.record(&row.fields, [&row.line.to_string(), reason])
-            .map_err(|error| self.broken(&error))
-    }
-
-    /// Makes sure that all is written.
-    pub fn finish(&mut self) -> Result<(), String> {
-        self.writer.flush().map_err(|error| self.broken(&error.into()))
+        // Any workspace will do: it is the same for all rows, and was looked at with the options.
+        let body = json!({ "workspaceId": uuid::Uuid::nil(), "name": name.text, "email": email }).to_string();
+        match NewContact::parse(body.as_bytes()) {
+            Ok(parsed) => Ok(Contact {
+                text: name.text,
+                is_split_differently: name.is_split_differently,
+                parsed,
+            }),
+            Err(InvalidBody::Fields(faults)) => {
+                let empty = [
+                    (name.text.is_empty(), "name", "there is no name"),
+                    (email.is_empty(), "email", "there is no address"),
+                ];
+                let words = |fault: &str| {
+                    let instead = empty
+                        .iter()
+                        .find(|(is_empty, member, _)| *is_empty && fault.starts_with(member));
+                    instead.map_or(fault.to_owned(), |(.., words)| (*words).to_owned())
+                };
+                Err(faults.into_iter().map(words).collect::<Vec<_>>().join("; "))
+            }
+            Err(_) => Err("the row makes no request".to_owned()),
+        }
     }
 
-    fn broken(&self, error: &csv::Error) -> String {
-        format!("{} can't be written: {error}", self.table.rejected_path().display())
-    }
-
-    fn record(&mut self, fields: &ByteRecord, why: [&str; 2]) -> csv::Result<()> {
-        // The input may be the rejected rows of an earlier import, mended.
-        let is_rejected = self.table.header.get(0) == Some(REJECTED_COLUMNS[0].as_bytes());
-        let own = fields.iter().skip(if is_rejected { REJECTED_COLUMNS.len() } else { 0 });
-        let mut record = ByteRecord::new();
-        for field in why.map(str::as_bytes).into_iter().chain(own) {
-            match (self.table.encoding, str::from_utf8(field)) {
-                (Some(encoding), Ok(text)) => record.push_field(&encoding.encode(text).0),
-                _ => record.push_field(field),
+    fn name(&self, record: &Record, cleaned: &mut Vec<&'static str>) -> Result<Text, String> {
+        let columns = &self.columns;
+        let mut cell = |column: &Option<Column>| cell(record, column.as_ref(), Kind::Name, cleaned);
+        let full = cell(&columns.name)?;
+        if !full.is_empty() {
+            return Ok(as_it_is(full));
+        }
+        let parts = Parts {
+            first: cell(&columns.first)?,
+            middle: cell(&columns.middle)?,
+            particle: cell(&columns.particle)?,
+            last: cell(&columns.last)?,
+            second_last: cell(&columns.second_last)?,
+            suffix: cell(&columns.suffix)?,
+        };
+        for part in [&parts.first, &parts.middle, &parts.last, &parts.second_last] {
+            if let Some(doubt) = clean::doubt_about_name(part, char::from(self.separator)) {
+                return Err(doubt.to_owned());
             }
         }
-        self.writer.write_byte_record(&record)
+        let is_full = columns.last_may_be_full
+            && !parts.first.is_empty()
+            && (parts.last.starts_with(&format!("{} ", parts.first))
+                || parts.last.ends_with(&format!(", {}", parts.first)));
+        Ok(if is_full { as_it_is(parts.last) } else { parts.text() })
     }
-}
 
-/// The comma keeps the two apart as the file has them: the service splits `Last, First` at it and stores `First Last`.
-fn full_name(first: &str, last: &str) -> String {
-    if first.is_empty() || last.is_empty() {
-        format!("{first}{last}")
-    } else if first.contains(',') || last.contains(',') {
-        format!("{first} {last}")
-    } else {
-        format!("{last}, {first}")
-    }
-}
-
-fn columns(header: &ByteRecord, options: &Options) -> Result<Columns, String> {
-    let titles: Vec<String> = header
-        .iter()
-        .map(|title| plain(&String::from_utf8_lossy(title)))
-        .collect();
-    let one_of = |names: &[&str]| {
-        names
-            .iter()
-            .find_map(|name| titles.iter().position(|title| title == name))
-    };
-    let named = |name: &str| {
-        let plain = plain(name);
-        titles
-            .iter()
-            .position(|title| *title == plain)
-            .ok_or_else(|| format!("there is no column {name}; there are {}", listed(header)))
-    };
-    let email = match &options.email_column {
-        Some(name) => named(name)?,
-        None => one_of(&["email", "e mail", "mail", "email address", "e mail address"]).ok_or_else(|| {
-            format!(
-                "which column has the address? Say it with --email-column; there are {}",
-                listed(header)
-            )
-        })?,
-    };
-    let full = match &options.name_column {
-        Some(name) => Some(named(name)?),
-        None => one_of(&["name", "full name", "fullname"]),
-    };
-    let first_and_last = one_of(&["first name", "firstname"]).zip(one_of(&["last name", "lastname"]));
-    let name = match (full, first_and_last) {
-        (Some(column), _) => NameColumns::Full(column),
-        (None, Some((first, last))) => NameColumns::FirstAndLast(first, last),
-        (None, None) => {
-            return Err(format!(
-                "which column has the name? Say it with --name-column; there are {}",
-                listed(header)
-            ));
+    /// The first address that is there.
+    fn email(&self, record: &Record, cleaned: &mut Vec<&'static str>) -> Result<String, String> {
+        for column in &self.columns.emails {
+            let email = cell(record, Some(column), Kind::Email, cleaned)?;
+            if !email.is_empty() {
+                return Ok(email);
+            }
         }
+        Ok(String::new())
+    }
+}
+
+fn as_it_is(text: String) -> Text {
+    Text {
+        text,
+        is_split_differently: false,
+    }
+}
+
+fn cell(
+    record: &Record,
+    column: Option<&Column>,
+    kind: Kind,
+    cleaned: &mut Vec<&'static str>,
+) -> Result<String, String> {
+    let Some(column) = column else {
+        return Ok(String::new());
     };
-    Ok(Columns { name, email })
+    let text = str::from_utf8(record.field(column.index))
+        .map_err(|_| "the row has bytes that are not UTF-8: write the name or the address again".to_owned())?;
+    let cell = clean::clean(text, kind);
+    cleaned.extend(cell.cleaned);
+    Ok(cell.text)
 }
 
-/// `First_Name`, `first-name` and `First  Name` are one title.
-fn plain(title: &str) -> String {
-    let words = title.split(|c: char| c.is_whitespace() || c == '_' || c == '-');
-    let words: Vec<String> = words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
-    words.join(" ")
+/// Excel's `sep=;` above the header.
+fn separator_line(head: &[u8]) -> Option<u8> {
+    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
+    let line = line.strip_prefix(b"\"").unwrap_or(line);
+    let (key, rest) = line.split_at_checked(4)?;
+    let rest = rest.strip_suffix(b"\"").unwrap_or(rest);
+    (key.eq_ignore_ascii_case(b"sep=") && rest.len() == 1 && rest[0] != b'"').then(|| rest[0])
 }
 
-fn listed(header: &ByteRecord) -> String {
-    let titles: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
-    titles.join(" | ")
-}
-
-/// A reader of lines that end with a line feed, as the last one does too: only then does it count them right.
-fn reader<R: Read>(delimiter: u8, read: R) -> Reader<io::Chain<R, &'static [u8]>> {
-    ReaderBuilder::new()
-        .delimiter(delimiter)
-        .terminator(Terminator::Any(b'\n'))
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(read.chain(b"\n"))
-}
-
-/// Reads a record without the carriage return that its line may have at its end.
-fn read_record<R: Read>(reader: &mut Reader<R>, record: &mut ByteRecord) -> csv::Result<bool> {
-    let is_one = reader.read_byte_record(record)?;
-    if let Some(last) = record.len().checked_sub(1)
-        && let Some(field) = record[last].strip_suffix(b"\r").map(<[u8]>::to_vec)
+fn candidate(head: &[u8], separator: u8, options: &ColumnOptions) -> Candidate {
+    let mut records = Records::new(head, separator);
+    let mut widest = Record::default();
+    let mut above = 0;
+    let mut columns = Err(NoHeader::Missing(Missing::Name));
+    // What can't be read has no header either; why it can't is said when the whole file is looked at.
+    while let Ok(Some(record)) = records.read()
+        && above < TITLE_RECORDS
     {
-        record.truncate(last);
-        record.push_field(&field);
+        if record.is_blank() || record.line == 1 && separator_line(&record.raw).is_some() {
+            continue;
+        }
+        above += 1;
+        if record.fields().len() > 1 && record.fields().iter().any(|field| clean::is_address(field)) {
+            if widest.fields().len() <= 1 {
+                columns = Err(NoHeader::Contact(record.line));
+            }
+            break;
+        }
+        let found = Columns::of(record.fields(), options);
+        let is_header = found.is_ok();
+        if is_header || record.fields().len() > widest.fields().len() {
+            columns = found.map_err(NoHeader::Missing);
+            widest = record;
+        }
+        if is_header {
+            break;
+        }
     }
-    Ok(is_one)
+    Candidate {
+        separator,
+        line_end: records.line_end().unwrap_or(LineEnd::Lf),
+        header: widest,
+        columns,
+    }
 }
 
-/// The file as UTF-8. Without an encoding, a UTF-8 or UTF-16 byte order mark decides, else bytes stay as they are, so that one
-/// that is no UTF-8 costs its row and not the file.
-fn decoded<R: Read>(read: R, encoding: Option<&'static Encoding>) -> impl Read {
-    DecodeReaderBytesBuilder::new()
-        .encoding(encoding)
-        .utf8_passthru(true)
-        .strip_bom(true)
-        .build(read)
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> String {
-    format!("{} can't be read: {error}", path.display())
+fn complaint(reason: &NoHeader, header: &Record) -> String {
+    let titles: Vec<String> = header.fields().iter().map(|title| columns::shown(title)).collect();
+    // What has an address in it is no title, and nobody's business.
+    let there_are = if titles.iter().any(|title| title.contains('@')) {
+        format!("line {} doesn't look like a header", header.line)
+    } else {
+        format!("the columns are {}", columns::listed(&titles))
+    };
+    match reason {
+        NoHeader::Contact(line) => format!(
+            "line {line} has a contact and there is no header above it: add a line with the columns' titles, such as name and email."
+        ),
+        NoHeader::Missing(Missing::Named(title)) => {
+            format!("there is no column {}; {there_are}.", crate::terminal::printable(title))
+        }
+        NoHeader::Missing(Missing::Name) => format!(
+            "which column has the name? Say it with --name-column, or with --first-name-column and --last-name-column; {there_are}."
+        ),
+        NoHeader::Missing(Missing::Email) => {
+            format!("which column has the address? Say it with --email-column; {there_are}.")
+        }
+    }
 }

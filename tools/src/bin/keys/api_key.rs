@@ -4,7 +4,7 @@ use create_contact::api_key::KeyHash;
 
 use crate::Refusal;
 
-/// How every key begins (contract, section 5).
+/// How every key begins (`docs/contract.md#5-api-keys`).
 const PREFIXES: [&str; 2] = ["sf_live_v1_", "sf_test_v1_"];
 const LETTERS_AND_DIGITS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 /// 43 characters out of 62: 256 bits.

@@ -2,7 +2,7 @@
 //!
 //! A key exists here between the operating system's randomness and the operator's screen, and once more on standard input
 //! when it is revoked. It is in no argument, so in no shell history and no process list, and what is stored is its hash
-//! (contract, section 5).
+//! (`docs/contract.md#5-api-keys`).
 
 mod api_key;
 mod command_line;

@@ -1,4 +1,4 @@
-//! The tables of keys and workspaces, as the operator may use them (contract, section 6).
+//! The tables of keys and workspaces, as the operator may use them (`docs/contract.md#6-dynamodb-tables`).
 //!
 //! The SDK retries a write whose response was lost, and its own first copy is then in the way. So a conditional put asks
 //! for the item that is in the way and looks whose it is, and a key is read before it is deleted.

@@ -1,0 +1,240 @@
+//! What spreadsheets and browsers add to a cell: taken away where there is no doubt, refused with advice where there is.
+
+use create_contact::email::Email;
+use encoding_rs::WINDOWS_1252;
+
+/// What a cell holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A name, or a part of one.
+    Name,
+    /// An address.
+    Email,
+}
+
+/// A cell, and what was taken away from it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Cell {
+    /// What is left.
+    pub text: String,
+    /// What was cleaned, in words.
+    pub cleaned: Vec<&'static str>,
+}
+
+const INVISIBLE: &str = "invisible characters around it";
+const FORMULA: &str = "Excel's =\"…\"";
+const APOSTROPHE: &str = "Excel's apostrophe";
+const MAILTO: &str = "mailto:";
+
+/// Cells that stand for "nothing here", or for a formula that failed. Each is no name and no address.
+const PLACEHOLDERS: [&str; 20] = [
+    "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#N/A", "#NULL!", "#NUM!", "#NV", "#WERT!", "#BEZUG!", "N/A", "n/a",
+    "n.a.", "NULL", "(null)", "-", "--", "—", ".", "?",
+];
+
+/// A cell without what was added to it.
+pub fn clean(cell: &str, kind: Kind) -> Cell {
+    let mut cleaned = Vec::new();
+    let mut text = trim(cell, &mut cleaned);
+    let formula = text
+        .strip_prefix("=\"")
+        .and_then(|text| text.strip_suffix('"'))
+        .map(|inner| inner.replace("\"\"", "\""));
+    if let Some(inner) = &formula {
+        cleaned.push(FORMULA);
+        text = trim(inner, &mut cleaned);
+    }
+    if let Some(rest) = text
+        .strip_prefix('\'')
+        .filter(|rest| kind == Kind::Email || !is_elided(rest))
+    {
+        cleaned.push(APOSTROPHE);
+        text = rest.strip_suffix('\'').unwrap_or(rest);
+    }
+    if kind == Kind::Email
+        && let Some((scheme, address)) = text.split_at_checked(MAILTO.len())
+        && scheme.eq_ignore_ascii_case(MAILTO)
+    {
+        cleaned.push(MAILTO);
+        text = trim(address, &mut cleaned);
+    }
+    Cell {
+        text: text.to_owned(),
+        cleaned,
+    }
+}
+
+/// A text without white space and invisible characters around it.
+pub fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
+}
+
+/// Why a name can't be what was meant, if so, and what to do about it.
+pub fn doubt_about_name(name: &str, separator: char) -> Option<&'static str> {
+    if PLACEHOLDERS.contains(&name) {
+        Some("the name is a placeholder such as N/A or #NAME?: write the name, or leave the cell empty")
+    } else if is_unreadable(name) {
+        Some("the name has a character that couldn't be read: write the name again, or see whether --encoding is right")
+    } else if is_mojibake(name) {
+        Some("the name was read in a wrong encoding when the file was made (JosÃ© for José): export it again as UTF-8")
+    } else if has_entity(name) {
+        Some("the name has an HTML entity such as &amp; or &#39; in it: write the character itself")
+    } else if name.contains(['\r', '\n']) && (name.contains('@') || name.contains(separator)) {
+        Some("the name spans several lines and looks like several rows: see whether a quote is missing")
+    } else {
+        None
+    }
+}
+
+/// Why an address can't be what was meant, if so, and what to do about it.
+pub fn doubt_about_email(email: &str) -> Option<&'static str> {
+    let is_between = |c: char| c.is_whitespace() || ",;|/<>".contains(c) || is_invisible(c);
+    let addresses = email.split(is_between).filter(|part| part.contains('@')).count();
+    if PLACEHOLDERS.contains(&email) {
+        Some("the address is a placeholder such as N/A or #NAME?: write the address")
+    } else if is_unreadable(email) {
+        Some("the address has a character that couldn't be read: write it again, or see whether --encoding is right")
+    } else if addresses > 1 {
+        Some("two addresses in one cell: keep one of them")
+    } else if email.contains(['<', '>']) {
+        Some("there is more than the address in its cell: keep only what is between < and >")
+    } else if is_mojibake(email) {
+        Some("the address was read in a wrong encoding when the file was made: export it again as UTF-8")
+    } else if has_entity(email) {
+        Some("the address has an HTML entity such as &amp; in it: write the character itself")
+    } else {
+        None
+    }
+}
+
+/// Whether a cell is an address: then its row is no header.
+pub fn is_address(cell: &[u8]) -> bool {
+    str::from_utf8(cell).is_ok_and(|cell| Email::parse(&clean(cell, Kind::Email).text).is_ok())
+}
+
+/// White space goes without saying; what can't be seen is counted.
+fn trim<'a>(text: &'a str, cleaned: &mut Vec<&'static str>) -> &'a str {
+    let visible = trimmed(text);
+    let is_odd = |c: char| is_invisible(c) || matches!(c, '\u{a0}' | '\u{202f}' | '\u{2007}');
+    if !visible.is_empty() && text.replacen(visible, "", 1).contains(is_odd) {
+        cleaned.push(INVISIBLE);
+    }
+    visible
+}
+
+/// Zero-width characters, soft hyphens and marks of direction: they come with copied text, and have no place around a name.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    )
+}
+
+/// `'t Hooft` and `'s-Gravesande` are Dutch.
+fn is_elided(after_apostrophe: &str) -> bool {
+    let mut chars = after_apostrophe.chars();
+    chars.next().is_some_and(char::is_alphabetic) && matches!(chars.next(), Some(' ' | '-'))
+}
+
+fn is_unreadable(text: &str) -> bool {
+    text.contains(char::REPLACEMENT_CHARACTER)
+}
+
+/// Whether a text is UTF-8 that was taken for Windows-1252: turned back, it is UTF-8 beyond ASCII. No name is so by chance.
+fn is_mojibake(text: &str) -> bool {
+    if text.is_ascii() {
+        return false;
+    }
+    let (bytes, _, is_lossy) = WINDOWS_1252.encode(text);
+    !is_lossy && str::from_utf8(&bytes).is_ok()
+}
+
+fn has_entity(text: &str) -> bool {
+    text.split('&').skip(1).any(|after| {
+        let Some((entity, _)) = after.split_once(';') else {
+            return false;
+        };
+        let letters = entity.strip_prefix('#').unwrap_or(entity);
+        (2..=8).contains(&letters.len()) && letters.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_spreadsheets_and_browsers_add_is_taken_away_and_counted() {
+        use Kind::{Email, Name};
+        for (cell, kind, text, cleaned) in [
+            ("  Karl \t", Name, "Karl", &[][..]),
+            ("=\"Karl\"", Name, "Karl", &[FORMULA]),
+            ("=\"Karl \"\"Kalle\"\" Berg\"", Name, "Karl \"Kalle\" Berg", &[FORMULA]),
+            ("'Karl", Name, "Karl", &[APOSTROPHE]),
+            ("'karl@acme.de'", Email, "karl@acme.de", &[APOSTROPHE]),
+            ("'t Hooft", Name, "'t Hooft", &[]),
+            ("'s-Gravesande", Name, "'s-Gravesande", &[]),
+            ("\u{200b}karl@acme.de\u{feff}", Email, "karl@acme.de", &[INVISIBLE]),
+            ("\u{a0}karl@acme.de", Email, "karl@acme.de", &[INVISIBLE]),
+            ("\u{202a}karl@acme.de\u{202c} ", Email, "karl@acme.de", &[INVISIBLE]),
+            ("MailTo: karl@acme.de", Email, "karl@acme.de", &[MAILTO]),
+            ("=\"mailto:karl@acme.de\"", Email, "karl@acme.de", &[FORMULA, MAILTO]),
+            ("mailto:", Name, "mailto:", &[]),
+            ("می\u{200c}خواهم", Name, "می\u{200c}خواهم", &[]),
+            ("", Email, "", &[]),
+            ("ä", Email, "ä", &[]),
+        ] {
+            assert_eq!(
+                clean(cell, kind),
+                Cell {
+                    text: text.to_owned(),
+                    cleaned: cleaned.to_vec()
+                },
+                "{cell:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_doubted() {
+        for name in [
+            "#NAME?",
+            "N/A",
+            "JosÃ©",
+            "BjÃ¸rn BÃ¶hm",
+            "O&#39;Brien",
+            "Smith &amp; Sons",
+            "Jos\u{fffd}",
+            "Karl\nk@a.de",
+        ] {
+            assert!(doubt_about_name(name, ',').is_some(), "{name}");
+        }
+        for name in [
+            "JOÃO",
+            "Zoë",
+            "Null",
+            "Smith & Sons; Co",
+            "O’Brien",
+            "R&D",
+            "Mary\nSmith",
+            "Åse",
+            "山田",
+            "José",
+        ] {
+            assert_eq!(doubt_about_name(name, ','), None, "{name}");
+        }
+        for email in [
+            "a@b.de; c@d.de",
+            "a@b.de c@d.de",
+            "a@b.de ::: c@d.de",
+            "Karl <a@b.de>",
+            "N/A",
+            "a&amp;b@c.de",
+        ] {
+            assert!(doubt_about_email(email).is_some(), "{email}");
+        }
+        for email in ["a@b.de", "a/b@c.de", "jörg@exämple.de", ""] {
+            assert_eq!(doubt_about_email(email), None, "{email}");
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! Which column is what: the titles that CRMs and address books give their columns, in six languages.
+//!
+//! Sources: the lists of columns that `HubSpot`, Salesforce, Pipedrive, Zoho, Mailchimp, Google Contacts and Outlook publish for
+//! their exports and imports, and the terms of their user interfaces in German, French, Spanish, Dutch and Danish. Apple's Contacts
+//! exports vCards; the titles of the usual converters and of Numbers are here.
+
+use crate::{clean, options::ColumnOptions, terminal::printable};
+
+/// What a column may be for a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Name,
+    First,
+    Middle,
+    /// Comes before the last name, in a column of its own in Dutch exports.
+    Particle,
+    Last,
+    SecondLast,
+    Suffix,
+    /// Stays out: `Dr.` and `Ms.` are no part of a name here.
+    Title,
+    Email,
+    /// Counts where the main address is empty.
+    OtherEmail,
+}
+
+use Role::{Email, First, Last, Middle, Name, OtherEmail, Particle, SecondLast, Suffix, Title};
+
+/// Titles by their letters alone, in lower case: `E-mail 2 - Value` is `emailvalue`. In this order: English, German, French,
+/// Spanish, Dutch, Danish.
+const TITLES: [(Role, &str); 55] = [
+    // Pipedrive: `Person - Name`; Zoho: `Contact Name`; Salesforce: `Full Name`; Google (old): `Name`.
+    (Name, "name fullname contactname contact personname displayname"),
+    (Name, "vollständigername vollername ganzername kontaktname anzeigename"),
+    (Name, "nom nomcomplet prénometnom nometprénom nomducontact personnenom"),
+    (
+        Name,
+        "nombrecompleto nombreyapellidos nombreyapellido nombredelcontacto nombredecontacto personanombre",
+    ),
+    (
+        Name,
+        "naam volledigenaam contactnaam naamcontactpersoon persoonnaam weergavenaam",
+    ),
+    (Name, "navn fuldenavn fuldtnavn kontaktnavn personnavn visningsnavn"),
+    // Google (old): `Given Name`; Mailchimp's merge tag is `FNAME`.
+    (
+        First,
+        "firstname givenname forename fname personfirstname contactfirstname",
+    ),
+    (First, "vorname rufname personvorname"),
+    (First, "prénom prenom prénomducontact personneprénom"),
+    (First, "nombre nombredepila primernombre personanombredepila"),
+    (First, "voornaam roepnaam persoonvoornaam"),
+    (First, "fornavn personfornavn"),
+    // Google (old): `Additional Name`.
+    (Middle, "middlename middlenames middleinitial additionalname secondname"),
+    (
+        Middle,
+        "weiterevornamen weiterervorname zweitervorname zweitername mittelname",
+    ),
+    (Middle, "deuxièmeprénom secondprénom autresprénoms"),
+    (Middle, "segundonombre"),
+    (Middle, "tweedenaam tweedevoornaam middelstenaam"),
+    (Middle, "mellemnavn mellemnavne"),
+    (Particle, "namensvorsatz vorsatzwort"),
+    (Particle, "tussenvoegsel tussenvoegsels"),
+    // Google (old): `Family Name`; Mailchimp's merge tag is `LNAME`.
+    (Last, "lastname surname familyname lname personlastname contactlastname"),
+    (Last, "nachname familienname zuname personnachname"),
+    (Last, "nomdefamille personnenomdefamille"),
+    (
+        Last,
+        "apellidos apellido primerapellido apellidopaterno personaapellido personaapellidos",
+    ),
+    (Last, "achternaam familienaam persoonachternaam"),
+    (Last, "efternavn familienavn personefternavn"),
+    (SecondLast, "secondlastname"),
+    (SecondLast, "segundoapellido apellidomaterno"),
+    (Suffix, "suffix namesuffix"),
+    (Suffix, "namenssuffix namenszusatz"),
+    (Suffix, "suffixe"),
+    (Suffix, "sufijo"),
+    (Suffix, "achtervoegsel"),
+    (Suffix, "suffiks efternavnssuffiks"),
+    (Title, "salutation title nameprefix prefix honorific"),
+    (Title, "anrede titel namenspräfix"),
+    (Title, "civilité titre"),
+    (Title, "tratamiento título"),
+    (Title, "aanhef"),
+    (Title, "tiltale"),
+    // Outlook: `E-mail Address`, `E-mail 2 Address`; Google: `E-mail 1 - Value`; Mailchimp: `Email Address`.
+    (
+        Email,
+        "email mail emailaddress mailaddress emailvalue primaryemail primaryemailaddress contactemail",
+    ),
+    (Email, "workemail emailwork businessemail personemail personemailwork"),
+    (
+        Email,
+        "emailadresse mailadresse emailgeschäftlich geschäftlicheemail emailarbeit primäreemail",
+    ),
+    (Email, "personemailarbeit personemailbüro"),
+    (
+        Email,
+        "adresseemail adressemail adressedemessagerie adressedecourriel adressedecourrierélectronique",
+    ),
+    (
+        Email,
+        "adresseélectronique courriel emailprofessionnel personneemail personneemailtravail",
+    ),
+    (
+        Email,
+        "correo correoelectrónico correoelectronico direccióndecorreoelectrónico direccióndecorreo direccióndeemail",
+    ),
+    (
+        Email,
+        "correoelectrónicodeltrabajo personacorreoelectrónico personaemail personaemailtrabajo",
+    ),
+    (
+        Email,
+        "emailadres mailadres zakelijkemail emailwerk persoonemail persoonemailwerk",
+    ),
+    (Email, "emailarbejde arbejdsemail personemailarbejde"),
+    (
+        OtherEmail,
+        "secondaryemail homeemail emailhome otheremail emailother personalemail alternateemail personemailhome",
+    ),
+    (
+        OtherEmail,
+        "personemailother emailprivat privateemail weitereemail sekundäreemail personemailprivat",
+    ),
+    (
+        OtherEmail,
+        "emailpersonnel emailsecondaire autreemail personneemaildomicile personneemailautre",
+    ),
+    (
+        OtherEmail,
+        "correoelectrónicosecundario correoelectrónicopersonal personaemailcasa personaemailotro",
+    ),
+    (
+        OtherEmail,
+        "priveemail secundaireemail persoonemailthuis privatemail sekundæremail personemailhjem personemailandet",
+    ),
+];
+
+/// Full names, unless there is a column of first names and none of last names: then they are last names.
+const NAME_OR_LAST: [&str; 4] = ["name", "nom", "naam", "navn"];
+/// First names, unless there is no column of last names: then they are full names.
+const FIRST_OR_NAME: &str = "nombre";
+
+/// A column, by its place and its title.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its place in each record.
+    pub index: usize,
+    title: String,
+}
+
+/// The columns of a contact.
+#[derive(Debug, Default)]
+pub struct Columns {
+    /// Full names; where one is empty, the others count.
+    pub name: Option<Column>,
+    /// First names.
+    pub first: Option<Column>,
+    /// Middle names.
+    pub middle: Option<Column>,
+    /// What comes before last names.
+    pub particle: Option<Column>,
+    /// Last names.
+    pub last: Option<Column>,
+    /// Second last names.
+    pub second_last: Option<Column>,
+    /// What follows last names.
+    pub suffix: Option<Column>,
+    /// Whether the column of last names may have full names in it: its title doesn't say.
+    pub last_may_be_full: bool,
+    /// Addresses: the first one that is filled counts.
+    pub emails: Vec<Column>,
+    /// Titles, which are left out.
+    title: Option<Column>,
+    unused: Vec<String>,
+}
+
+/// What a header lacks.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// A column that the command line names.
+    Named(String),
+    /// A column of names.
+    Name,
+    /// A column of addresses.
+    Email,
+}
+
+impl Columns {
+    /// The columns of this header.
+    ///
+    /// # Errors
+    ///
+    /// What it lacks to be one.
+    pub fn of(header: &[Vec<u8>], options: &ColumnOptions) -> Result<Self, Missing> {
+        let titles: Vec<String> = header.iter().map(|title| shown(title)).collect();
+        let roles: Vec<Option<Role>> = titles.iter().map(|title| role(title)).collect();
+        let column = |index: usize| Column {
+            index,
+            title: titles[index].clone(),
+        };
+        let find = |role: Role| roles.iter().position(|&found| found == Some(role)).map(column);
+        let all = |role: Role| {
+            let indices = (0..roles.len()).filter(|&index| roles[index] == Some(role));
+            indices.map(column).collect::<Vec<_>>()
+        };
+        let named = |title: &String| {
+            let wanted = words(title);
+            let index = titles.iter().position(|title| words(title) == wanted);
+            index.map(column).ok_or_else(|| Missing::Named(title.clone()))
+        };
+        let optional = |title: &Option<String>| title.as_ref().map(named).transpose();
+
+        let mut columns = Self {
+            title: find(Title),
+            ..Self::default()
+        };
+        let parts = [&options.name, &options.first, &options.middle, &options.last];
+        if parts.iter().any(|title| title.is_some()) {
+            columns.name = optional(&options.name)?;
+            columns.first = optional(&options.first)?;
+            columns.middle = optional(&options.middle)?;
+            columns.last = optional(&options.last)?;
+        } else {
+            columns.name = find(Name);
+            columns.first = find(First);
+            columns.middle = find(Middle);
+            columns.particle = find(Particle);
+            columns.last = find(Last);
+            columns.second_last = find(SecondLast);
+            columns.suffix = find(Suffix);
+            columns.settle_ambiguous_titles();
+        }
+        if columns.name.is_none() && columns.first.is_none() && columns.last.is_none() {
+            return Err(Missing::Name);
+        }
+        columns.emails = if options.emails.is_empty() {
+            [all(Email), all(OtherEmail)].concat()
+        } else {
+            options.emails.iter().map(named).collect::<Result<_, _>>()?
+        };
+        if columns.emails.is_empty() {
+            return Err(Missing::Email);
+        }
+        columns.unused = (0..titles.len())
+            .filter(|&index| !columns.used().any(|column| column.index == index))
+            .map(|index| titles[index].clone())
+            .filter(|title| !title.is_empty())
+            .collect();
+        Ok(columns)
+    }
+
+    fn settle_ambiguous_titles(&mut self) {
+        let is = |column: &Option<Column>, titles: &[&str]| {
+            column
+                .as_ref()
+                .is_some_and(|column| titles.contains(&letters(&column.title).as_str()))
+        };
+        if self.last.is_none() && self.first.is_some() && is(&self.name, &NAME_OR_LAST) {
+            self.last = self.name.take();
+            self.last_may_be_full = true;
+        }
+        if self.last.is_none() && self.name.is_none() && is(&self.first, &[FIRST_OR_NAME]) {
+            self.name = self.first.take();
+        }
+    }
+
+    fn used(&self) -> impl Iterator<Item = &Column> {
+        self.roles().map(|(_, column)| column).chain(&self.emails)
+    }
+
+    fn roles(&self) -> impl Iterator<Item = (&'static str, &Column)> {
+        [
+            ("full name", &self.name),
+            ("first name", &self.first),
+            ("middle name", &self.middle),
+            ("before the last name", &self.particle),
+            ("last name", &self.last),
+            ("second last name", &self.second_last),
+            ("suffix", &self.suffix),
+            ("title, left out", &self.title),
+        ]
+        .into_iter()
+        .filter_map(|(role, column)| Some((role, column.as_ref()?)))
+    }
+
+    /// Which columns are taken for what, and which aren't used: a line for people.
+    pub fn shown(&self) -> String {
+        let roles: Vec<String> = self
+            .roles()
+            .map(|(role, column)| format!("{role} \"{}\"", column.title))
+            .collect();
+        let emails: Vec<String> = self
+            .emails
+            .iter()
+            .map(|column| format!("\"{}\"", column.title))
+            .collect();
+        format!(
+            "{}, email {}. Not used: {}.",
+            roles.join(", "),
+            emails.join(", else "),
+            listed(&self.unused)
+        )
+    }
+}
+
+/// Titles for people, not all if there are many.
+pub fn listed(titles: &[String]) -> String {
+    const MOST: usize = 12;
+    let quoted: Vec<String> = titles.iter().take(MOST).map(|title| format!("\"{title}\"")).collect();
+    match titles.len() {
+        0 => "none".to_owned(),
+        all if all > MOST => format!("{} and {} more", quoted.join(", "), all - MOST),
+        _ => quoted.join(", "),
+    }
+}
+
+/// A title for people.
+pub fn shown(title: &[u8]) -> String {
+    printable(clean::trimmed(&String::from_utf8_lossy(title)))
+}
+
+fn role(title: &str) -> Option<Role> {
+    let letters = letters(title);
+    let mut roles = TITLES.iter();
+    let (role, _) = roles.find(|(_, titles)| titles.split(' ').any(|title| title == letters))?;
+    Some(*role)
+}
+
+/// `E-mail 1 - Value`, `First_Name` and `FirstName` by what doesn't differ from product to product.
+fn letters(title: &str) -> String {
+    let composed = icu_normalizer::ComposingNormalizerBorrowed::new_nfc().normalize(title);
+    let letters = composed.chars().filter(|&c| c.is_alphabetic());
+    letters.flat_map(char::to_lowercase).collect()
+}
+
+/// A title as the command line may have it: in any case, with any space.
+fn words(title: &str) -> Vec<String> {
+    let words = title.split(|c: char| c.is_whitespace() || c == '_' || c == '-');
+    words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(header: &str) -> Result<String, Missing> {
+        let header: Vec<Vec<u8>> = header.split(',').map(|title| title.as_bytes().to_vec()).collect();
+        Columns::of(&header, &ColumnOptions::default()).map(|columns| columns.shown())
+    }
+
+    #[test]
+    fn no_title_has_two_roles_or_is_not_in_its_own_form() {
+        let all: Vec<&str> = TITLES.iter().flat_map(|(_, titles)| titles.split(' ')).collect();
+        for (index, title) in all.iter().enumerate() {
+            assert_eq!(letters(title), *title);
+            assert!(!all[..index].contains(title), "{title} appears more than once");
+        }
+    }
+
+    #[test]
+    fn a_title_that_means_two_things_is_settled_by_the_others() {
+        for (header, expected) in [
+            ("Name,Email", "full name \"Name\", email \"Email\". Not used: none."),
+            (
+                "Vorname,Name,E-Mail",
+                "first name \"Vorname\", last name \"Name\", email \"E-Mail\". Not used: none.",
+            ),
+            (
+                "Nom,Prénom,E-mail",
+                "first name \"Prénom\", last name \"Nom\", email \"E-mail\". Not used: none.",
+            ),
+            ("Nom,Courriel", "full name \"Nom\", email \"Courriel\". Not used: none."),
+            (
+                "Nombre,Apellidos,Correo",
+                "first name \"Nombre\", last name \"Apellidos\", email \"Correo\". Not used: none.",
+            ),
+            (
+                "Nombre,Correo",
+                "full name \"Nombre\", email \"Correo\". Not used: none.",
+            ),
+            (
+                "Name,Given Name,Family Name,E-mail 1 - Type,E-mail 1 - Value,E-mail 2 - Value",
+                "full name \"Name\", first name \"Given Name\", last name \"Family Name\", email \"E-mail 1 - Value\", \
+                 else \"E-mail 2 - Value\". Not used: \"E-mail 1 - Type\".",
+            ),
+        ] {
+            assert_eq!(of(header).unwrap(), expected);
+        }
+        assert_eq!(of("Company,Email"), Err(Missing::Name));
+        assert_eq!(of("Name,Phone"), Err(Missing::Email));
+        assert_eq!(of("name;email"), Err(Missing::Name));
+    }
+}

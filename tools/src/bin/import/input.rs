@@ -1,0 +1,292 @@
+//! The file's bytes as text: which encoding it has, and what it is if it is no text at all.
+//!
+//! The file is looked through once before anything else happens, so that nothing is sent of a file that can't be read to its
+//! end. A pipe, which can be read only once, is copied to an unnamed temporary file first.
+
+use std::{
+    fs::File,
+    io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs_io::DecodeReaderBytesBuilder;
+
+use crate::{options::Label, terminal::printable};
+
+const CHUNK: usize = 64 * 1024;
+/// A file without a name gets its rejected rows in a file that only its user can read.
+const PRIVATE: u32 = 0o600;
+
+/// How a file that is no CSV file begins, and what it is.
+const OTHER_FILES: [(&[u8], &str); 11] = [
+    (
+        b"PK\x03\x04",
+        "an Excel, Numbers or LibreOffice workbook (or another zip file): save it as CSV",
+    ),
+    (
+        b"PK\x05\x06",
+        "an Excel, Numbers or LibreOffice workbook (or another zip file): save it as CSV",
+    ),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook: save it as CSV"),
+    (b"\xff\xfe\0\0", "UTF-32 text: save it as CSV in UTF-8"),
+    (b"\0\0\xfe\xff", "UTF-32 text: save it as CSV in UTF-8"),
+    (b"\x1f\x8b", "compressed: unpack it first"),
+    (b"%PDF", "a PDF document: export the contacts as CSV"),
+    (b"<", "HTML or XML: export the contacts as CSV"),
+    (b"{", "JSON or RTF: export the contacts as CSV"),
+    (b"BEGIN:VCARD", "a vCard file: export the contacts as CSV"),
+    (b"SQLite format 3", "a database: export the contacts as CSV"),
+];
+
+/// A file that is text in a known encoding.
+pub struct Input {
+    path: PathBuf,
+    file: File,
+    /// Its permissions, and so those of what is written from it.
+    pub mode: u32,
+    /// Whether it has a place in a folder: a pipe has none.
+    pub is_regular: bool,
+    /// Its encoding.
+    pub encoding: &'static Encoding,
+    byte_order_mark: u64,
+    how: &'static str,
+}
+
+impl Input {
+    /// Opens a file and finds out its encoding.
+    ///
+    /// # Errors
+    ///
+    /// It can't be read, or is nothing that can be imported: a sentence.
+    pub fn open(path: &Path, label: Option<&Label>) -> Result<Self, String> {
+        let unreadable = |error: io::Error| format!("{} can't be read: {error}.", shown(path));
+        let file = File::open(path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        if metadata.is_dir() {
+            return Err(format!("{} is a folder, not a CSV file.", shown(path)));
+        }
+        let mut input = Self {
+            path: path.to_owned(),
+            is_regular: metadata.is_file(),
+            mode: if metadata.is_file() {
+                metadata.permissions().mode() & 0o666
+            } else {
+                PRIVATE
+            },
+            file: if metadata.is_file() {
+                file
+            } else {
+                copied(file).map_err(unreadable)?
+            },
+            encoding: UTF_8,
+            byte_order_mark: 0,
+            how: "",
+        };
+        input.recognise(label)?;
+        Ok(input)
+    }
+
+    /// The file's name for people.
+    pub fn shown(&self) -> String {
+        shown(&self.path)
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The encoding for people, and how it is known.
+    pub fn encoding_shown(&self) -> String {
+        format!("{}{}", self.encoding.name(), self.how)
+    }
+
+    /// Whether it began with a byte order mark.
+    pub fn has_byte_order_mark(&self) -> bool {
+        self.byte_order_mark > 0
+    }
+
+    /// The text from its beginning, as UTF-8. Bytes that are none, in a file that otherwise is, stay as they are.
+    pub fn text(&self) -> io::Result<Box<dyn Read + '_>> {
+        (&self.file).seek(SeekFrom::Start(self.byte_order_mark))?;
+        Ok(if self.encoding == UTF_8 {
+            Box::new(&self.file)
+        } else {
+            Box::new(
+                DecodeReaderBytesBuilder::new()
+                    .encoding(Some(self.encoding))
+                    .bom_sniffing(false)
+                    .build(&self.file),
+            )
+        })
+    }
+
+    fn recognise(&mut self, label: Option<&Label>) -> Result<(), String> {
+        let path = self.path.clone();
+        let unreadable = |error: io::Error| format!("{} can't be read: {error}.", shown(&path));
+        let mut head = Vec::new();
+        (&self.file).seek(SeekFrom::Start(0)).map_err(unreadable)?;
+        (&self.file)
+            .take(CHUNK as u64)
+            .read_to_end(&mut head)
+            .map_err(unreadable)?;
+        let byte_order_mark = Encoding::for_bom(&head);
+        let text = head[byte_order_mark.map_or(0, |(_, length)| length)..].trim_ascii_start();
+        if text.is_empty() {
+            return Err(format!("{} is empty.", shown(&path)));
+        }
+        for (beginning, what) in OTHER_FILES {
+            // A control character begins no text, so those stand at the very beginning.
+            if head.starts_with(beginning) || text.starts_with(beginning) {
+                return Err(format!("{} is {what}.", shown(&path)));
+            }
+        }
+        if let Some((encoding, length)) = byte_order_mark {
+            (self.encoding, self.byte_order_mark) = (encoding, length as u64);
+            self.how = " (it has a byte order mark)";
+        } else if let Some(Label { encoding, .. }) = label {
+            (self.encoding, self.how) = (encoding, " (as --encoding says)");
+        } else if let Some(encoding) = utf_16(&head) {
+            (self.encoding, self.how) = (encoding, " (recognised)");
+        } else {
+            self.check_utf_8().map_err(unreadable)??;
+        }
+        Ok(())
+    }
+
+    /// Refuses a file that is not UTF-8, with the encoding that it probably has: a wrong guess would store names that nobody can
+    /// correct. A file that is UTF-8 but for a few places loses only the rows that have them.
+    fn check_utf_8(&self) -> io::Result<Result<(), String>> {
+        let census = Census::of(&self.file)?;
+        if census.invalid == 0 || census.valid > census.invalid {
+            return Ok(Ok(()));
+        }
+        (&self.file).seek(SeekFrom::Start(0))?;
+        let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+        let mut chunks = BufReader::with_capacity(CHUNK, &self.file);
+        loop {
+            let chunk = chunks.fill_buf()?;
+            let length = chunk.len();
+            detector.feed(chunk, length == 0);
+            if length == 0 {
+                break;
+            }
+            chunks.consume(length);
+        }
+        let likely = detector.guess(None, Utf8Detection::Deny).name();
+        Ok(Err(format!(
+            "{} is not UTF-8: line {} is the first to show it. It is probably {likely}; look at it with --dry-run --encoding \
+             {likely}, and import it with --encoding {likely} if the names are right.",
+            self.shown(),
+            census.line
+        )))
+    }
+}
+
+/// How much of a file's text beyond ASCII is UTF-8.
+#[derive(Default)]
+struct Census {
+    valid: u64,
+    invalid: u64,
+    /// Where the first invalid sequence is.
+    line: u64,
+}
+
+impl Census {
+    fn of(mut file: &File) -> io::Result<Self> {
+        file.seek(SeekFrom::Start(0))?;
+        let mut census = Self::default();
+        let mut line = 1;
+        let mut buffer = Vec::with_capacity(CHUNK + 4);
+        loop {
+            let read = file.take(CHUNK as u64).read_to_end(&mut buffer)?;
+            // A character may be cut by the end of a chunk, and is whole with the next one.
+            let cut = if read == 0 { 0 } else { cut_character(&buffer) };
+            let end = buffer.len() - cut;
+            for chunk in buffer[..end].utf8_chunks() {
+                census.valid += chunk.valid().chars().filter(|c| !c.is_ascii()).count() as u64;
+                line += chunk.valid().bytes().filter(|&byte| byte == b'\n').count() as u64;
+                if !chunk.invalid().is_empty() {
+                    if census.invalid == 0 {
+                        census.line = line;
+                    }
+                    census.invalid += 1;
+                }
+            }
+            if read == 0 {
+                return Ok(census);
+            }
+            buffer.drain(..end);
+        }
+    }
+}
+
+/// How many bytes at the end begin a character that isn't complete.
+fn cut_character(bytes: &[u8]) -> usize {
+    (1..=3.min(bytes.len()))
+        .find(|&length| {
+            let tail = &bytes[bytes.len() - length..];
+            matches!(str::from_utf8(tail), Err(error) if error.valid_up_to() == 0 && error.error_len().is_none())
+        })
+        .unwrap_or(0)
+}
+
+/// UTF-16 without a byte order mark: separators, addresses and line ends are ASCII, whose other byte is zero.
+fn utf_16(head: &[u8]) -> Option<&'static Encoding> {
+    let zeros = |parity: usize| head.iter().skip(parity).step_by(2).filter(|&&byte| byte == 0).count();
+    let (even, odd) = (zeros(0), zeros(1));
+    let enough = head.len() / 8;
+    if odd > enough && even * 8 < odd {
+        Some(UTF_16LE)
+    } else if even > enough && odd * 8 < even {
+        Some(UTF_16BE)
+    } else {
+        None
+    }
+}
+
+fn copied(mut pipe: File) -> io::Result<File> {
+    let mut copy = tempfile::tempfile()?;
+    io::copy(&mut pipe, &mut copy)?;
+    Ok(copy)
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_that_is_cut_is_left_for_the_next_chunk() {
+        for (bytes, cut) in [
+            (&b"abc"[..], 0),
+            ("aé".as_bytes(), 0),
+            (b"a\xc3", 1),
+            (b"a\xe2\x82", 2),
+            (b"\xf0\x9f\x98", 3),
+            (b"a\xff", 0),
+            (b"", 0),
+        ] {
+            assert_eq!(cut_character(bytes), cut, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn utf_16_is_recognised_without_a_byte_order_mark() {
+        let bytes = |text: &str, of: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(of).collect::<Vec<u8>>();
+        for text in [
+            "name,email\nJosé,j@acme.de\n",
+            "имя;email\nИван;ivan@acme.ru\nПётр;petr@acme.ru\n",
+        ] {
+            assert_eq!(utf_16(&bytes(text, u16::to_le_bytes)), Some(UTF_16LE));
+            assert_eq!(utf_16(&bytes(text, u16::to_be_bytes)), Some(UTF_16BE));
+            assert_eq!(utf_16(text.as_bytes()), None);
+        }
+    }
+}

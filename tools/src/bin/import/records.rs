@@ -1,0 +1,356 @@
+//! Text into records: CSV by RFC 4180, strict where a lenient reader would guess.
+//!
+//! A library reads on over an unclosed quote and makes one field of everything up to the next one: rows vanish without a
+//! trace. Here a quote that isn't closed where it should be is an error of the file, with its line.
+//!
+//! - A field is quoted if a quote is its first character; within it, two quotes are one. Any other quote is data.
+//! - A quoted field spans at most [`MAX_LINES`] lines and [`MAX_FIELD`] bytes; what is longer was never closed.
+//! - What follows a closing quote before the next separator is a fault of the row. If the field has a line break in it, the quote
+//!   was closed by one that opens another field, and it is an error of the file.
+//! - A record ends as the first one does: with a line feed (and a carriage return before it), or with a carriage return alone. In
+//!   a file of line feeds, a lone carriage return ends a record too, but both of its halves are at fault.
+
+use std::{
+    fmt,
+    io::{self, BufRead, BufReader, Read},
+    ops::Range,
+};
+
+/// Lines in one field. A note has fewer.
+const MAX_LINES: u64 = 100;
+/// Bytes in one field.
+const MAX_FIELD: usize = 64 * 1024;
+/// Bytes in one record: the import's memory is bounded whatever the file is.
+const MAX_RECORD: usize = 1024 * 1024;
+
+const TORN: &str =
+    "a carriage return within the row breaks it in two: put the cell into quotes, or take the carriage return out";
+const MISQUOTED: &str = "a quoted cell has a quote in it: write it twice (\"\")";
+
+/// A record, as it is in the file and by its fields.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// The line on which it begins, from 1.
+    pub line: u64,
+    /// Its text without the line end.
+    pub raw: Vec<u8>,
+    /// What is wrong with it as a record.
+    pub fault: Option<&'static str>,
+    fields: Vec<Vec<u8>>,
+    /// Where each field begins in `raw`.
+    starts: Vec<usize>,
+    /// Which fields have line breaks in them.
+    spans: Vec<(usize, Range<u64>)>,
+}
+
+impl Record {
+    /// Its fields without their quotes.
+    pub fn fields(&self) -> &[Vec<u8>] {
+        &self.fields
+    }
+
+    /// A field, or nothing where the record has no such field.
+    pub fn field(&self, index: usize) -> &[u8] {
+        self.fields.get(index).map_or(&[], Vec::as_slice)
+    }
+
+    /// The text from a field on.
+    pub fn raw_from(&self, field: usize) -> &[u8] {
+        self.starts.get(field).map_or(&[], |&start| &self.raw[start..])
+    }
+
+    /// Fields over more than one line, and their first and last lines.
+    pub fn spans(&self) -> &[(usize, Range<u64>)] {
+        &self.spans
+    }
+
+    /// Whether there is nothing in it: an empty line, or one of separators.
+    pub fn is_blank(&self) -> bool {
+        self.fields.iter().all(|field| field.trim_ascii().is_empty())
+    }
+}
+
+/// Why a file can't be read on.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// The quote that opens on this line isn't closed.
+    Quote { line: u64 },
+    /// The record that begins on this line has no end.
+    Long { line: u64 },
+    /// The operating system says so.
+    Io(io::Error),
+}
+
+impl From<io::Error> for Unreadable {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quote { line } => write!(
+                f,
+                "the quote that opens a cell on line {line} isn't closed where the cell ends: close it, or take it out"
+            ),
+            Self::Long { line } => write!(f, "the row that begins on line {line} has no end within 1 MiB"),
+            Self::Io(error) => write!(f, "it can't be read: {error}"),
+        }
+    }
+}
+
+/// What ends a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineEnd {
+    /// `\n`
+    Lf,
+    /// `\r\n`
+    CrLf,
+    /// `\r`
+    Cr,
+}
+
+impl LineEnd {
+    /// Its bytes.
+    pub fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Lf => b"\n",
+            Self::CrLf => b"\r\n",
+            Self::Cr => b"\r",
+        }
+    }
+}
+
+/// The records of a text.
+pub struct Records<R> {
+    input: BufReader<R>,
+    separator: u8,
+    line: u64,
+    line_end: Option<LineEnd>,
+    /// The record before ended with a lone carriage return.
+    is_torn: bool,
+}
+
+/// Where the reader is in a field.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Start,
+    Plain,
+    Quoted,
+    /// After a quote in a quoted field: it closes the field, or is the first of two.
+    Closed,
+}
+
+impl<R: Read> Records<R> {
+    /// The records of a text whose fields are separated so.
+    pub fn new(text: R, separator: u8) -> Self {
+        Self {
+            input: BufReader::with_capacity(64 * 1024, text),
+            separator,
+            line: 1,
+            line_end: None,
+            is_torn: false,
+        }
+    }
+
+    /// What ended the first record, if it had an end.
+    pub fn line_end(&self) -> Option<LineEnd> {
+        self.line_end
+    }
+
+    /// Reads the next record; none at the end.
+    pub fn read(&mut self) -> Result<Option<Record>, Unreadable> {
+        if self.peek()?.is_none() {
+            return Ok(None);
+        }
+        let mut record = Record {
+            line: self.line,
+            fault: self.is_torn.then_some(TORN),
+            ..Record::default()
+        };
+        self.is_torn = false;
+        while self.read_field(&mut record)? {}
+        Ok(Some(record))
+    }
+
+    /// Reads a field; whether the record goes on.
+    fn read_field(&mut self, record: &mut Record) -> Result<bool, Unreadable> {
+        let opened = self.line;
+        let (mut field, mut state) = (Vec::new(), State::Start);
+        record.starts.push(record.raw.len());
+        let goes_on = loop {
+            let Some(byte) = self.next()? else {
+                if state == State::Quoted {
+                    return Err(Unreadable::Quote { line: opened });
+                }
+                break false;
+            };
+            if state != State::Quoted && matches!(byte, b'\r' | b'\n') {
+                self.end_record(byte, record)?;
+                break false;
+            }
+            record.raw.push(byte);
+            if record.raw.len() > MAX_RECORD {
+                return Err(Unreadable::Long { line: record.line });
+            }
+            if state != State::Quoted && byte == self.separator {
+                break true;
+            }
+            state = match (state, byte) {
+                (State::Start, b'"') => State::Quoted,
+                (State::Quoted, b'"') => State::Closed,
+                (State::Closed, b'"') => {
+                    field.push(b'"');
+                    State::Quoted
+                }
+                (State::Closed, _) => {
+                    if self.line > opened {
+                        return Err(Unreadable::Quote { line: opened });
+                    }
+                    record.fault.get_or_insert(MISQUOTED);
+                    field.push(byte);
+                    State::Plain
+                }
+                (State::Quoted, _) => {
+                    field.push(byte);
+                    if byte == b'\n' || byte == b'\r' && self.peek()? != Some(b'\n') {
+                        self.line += 1;
+                    }
+                    if self.line - opened >= MAX_LINES || field.len() > MAX_FIELD {
+                        return Err(Unreadable::Quote { line: opened });
+                    }
+                    State::Quoted
+                }
+                (State::Start | State::Plain, _) => {
+                    field.push(byte);
+                    State::Plain
+                }
+            };
+        };
+        // The line end has been counted if the record ends here.
+        let last = self.line - u64::from(!goes_on);
+        if last > opened && field.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+            record.spans.push((record.fields.len(), opened..last));
+        }
+        record.fields.push(field);
+        Ok(goes_on)
+    }
+
+    fn end_record(&mut self, byte: u8, record: &mut Record) -> Result<(), Unreadable> {
+        self.line += 1;
+        let line_end = match byte {
+            b'\n' => LineEnd::Lf,
+            _ if self.peek()? == Some(b'\n') => {
+                self.next()?;
+                LineEnd::CrLf
+            }
+            _ => LineEnd::Cr,
+        };
+        if line_end == LineEnd::Cr && *self.line_end.get_or_insert(line_end) != LineEnd::Cr {
+            self.is_torn = true;
+            record.fault.get_or_insert(TORN);
+        }
+        self.line_end.get_or_insert(line_end);
+        Ok(())
+    }
+
+    fn peek(&mut self) -> io::Result<Option<u8>> {
+        Ok(self.input.fill_buf()?.first().copied())
+    }
+
+    fn next(&mut self) -> io::Result<Option<u8>> {
+        let byte = self.peek()?;
+        if byte.is_some() {
+            self.input.consume(1);
+        }
+        Ok(byte)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<Record>, Unreadable> {
+        let mut records = Records::new(text.as_bytes(), b',');
+        let mut read = Vec::new();
+        while let Some(record) = records.read()? {
+            read.push(record);
+        }
+        Ok(read)
+    }
+
+    /// Each record's line, and its fields with `|` between them.
+    fn records(text: &str) -> Vec<(u64, String)> {
+        let read = read(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+        read.iter()
+            .map(|record| (record.line, String::from_utf8(record.fields.join(&b'|')).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn records_are_those_of_rfc_4180() {
+        for (text, expected) in [
+            ("", &[][..]),
+            ("a,b\nc,d\n", &[(1, "a|b"), (2, "c|d")]),
+            ("a,b\r\nc,d", &[(1, "a|b"), (2, "c|d")]),
+            ("a,b\rc,d\r", &[(1, "a|b"), (2, "c|d")]),
+            ("\n\na,\n", &[(1, ""), (2, ""), (3, "a|")]),
+            ("\"a,b\",\"c\"\"d\"\n", &[(1, "a,b|c\"d")]),
+            ("\"a\r\nb\",c\nd\n", &[(1, "a\r\nb|c"), (3, "d")]),
+            ("\"a\rb\",c\rd\r", &[(1, "a\rb|c"), (3, "d")]),
+            ("\"\",\"\"\n", &[(1, "|")]),
+            ("5\" pipe,a\"b\"\n", &[(1, "5\" pipe|a\"b\"")]),
+            (" \"a\",b\n", &[(1, " \"a\"|b")]),
+            (",", &[(1, "|")]),
+        ] {
+            let expected: Vec<_> = expected.iter().map(|&(line, text)| (line, text.to_owned())).collect();
+            assert_eq!(records(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_is_an_error_with_its_line() {
+        let long = format!("a,\"{}\",b\n", "x".repeat(MAX_FIELD + 1));
+        let lines = format!("a\n\"{}\",b\n", "x\n".repeat(100));
+        for (text, line) in [
+            ("a,b\n\"c,d\ne,f\n", 2),
+            ("a,\"b\nc,\"d\"\n", 1),
+            ("a,b\n\n1,\"", 3),
+            (&long, 1),
+            (&lines, 2),
+        ] {
+            assert!(
+                matches!(read(text), Err(Unreadable::Quote { line: found }) if found == line),
+                "{text:?}"
+            );
+        }
+        assert_eq!(read(&format!("\"{}\",b\n", "x\n".repeat(99))).unwrap().len(), 1);
+        assert_eq!(read(&format!("\"{}\",b\n", "x".repeat(MAX_FIELD))).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_record_without_an_end_does_not_fill_the_memory() {
+        let text = format!("a\n{}", "b,".repeat(MAX_RECORD));
+        assert!(matches!(read(&text), Err(Unreadable::Long { line: 2 })));
+    }
+
+    #[test]
+    fn a_row_that_would_have_to_be_guessed_has_a_fault() {
+        let faults = |text| -> Vec<_> { read(text).unwrap().into_iter().map(|record| record.fault).collect() };
+        assert_eq!(faults("\"a \"b\" c\",d\ne,f\n"), [Some(MISQUOTED), None]);
+        assert_eq!(faults("a,b\nc\rd,e\nf,g\n"), [None, Some(TORN), Some(TORN), None]);
+        assert_eq!(faults("a,b\rc,d\ne,f\r\n"), [None, None, None]);
+    }
+
+    #[test]
+    fn a_record_keeps_its_text_as_it_is_in_the_file() {
+        let text = "\"3\",\"why \"\"so\"\"\", \"a \"b\"\" ,\"c\nd\"\r\nnext\r\n";
+        let record = &read(text).unwrap()[0];
+        assert_eq!(record.raw, b"\"3\",\"why \"\"so\"\"\", \"a \"b\"\" ,\"c\nd\"");
+        assert_eq!(record.raw_from(2), b" \"a \"b\"\" ,\"c\nd\"");
+        assert_eq!(record.raw_from(9), b"");
+        assert_eq!(record.spans(), [(3, 1..2)]);
+    }
+}

@@ -1,0 +1,274 @@
+//! The file of the rows that didn't get in: never overwritten, never deleted, complete up to the last row that was reported.
+//!
+//! Each row is written at once and in one piece, as it is in the input, with its line and the reason in front. While an import
+//! runs, an empty file with the ending `.unfinished` stands beside its file. If the import is killed, that file stays, and the
+//! next run of the same import writes only the rows that aren't in the files of killed runs: so each is in exactly one.
+
+use std::{
+    collections::HashSet,
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    hash::{BuildHasher as _, RandomState},
+    io::{self, BufReader, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE};
+
+use crate::{
+    records::Records,
+    table::{REJECTED_COLUMNS, Row, Table},
+    terminal::printable,
+};
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+/// More files for one input than anybody keeps.
+const MOST_FILES: u32 = 10_000;
+
+/// The file of the rows that didn't get in, from the first such row on.
+pub struct Rejects<'a> {
+    table: &'a Table,
+    open: Option<Open>,
+    /// Files of killed runs of this import, and the rows in them.
+    earlier_files: Vec<PathBuf>,
+    earlier_rows: HashSet<u64>,
+    hasher: RandomState,
+    /// Lines of the rows that were written last, and why no more are.
+    last_line: Option<u64>,
+    broken: Option<String>,
+    unwritten: u64,
+}
+
+struct Open {
+    path: PathBuf,
+    file: File,
+    /// Up to here there are whole rows.
+    length: u64,
+}
+
+impl<'a> Rejects<'a> {
+    /// No file yet, for this input.
+    pub fn new(table: &'a Table) -> Self {
+        let mut rejects = Self {
+            table,
+            open: None,
+            earlier_files: Vec::new(),
+            earlier_rows: HashSet::new(),
+            hasher: RandomState::new(),
+            last_line: None,
+            broken: None,
+            unwritten: 0,
+        };
+        if table.input.is_regular {
+            rejects.find_unfinished();
+        }
+        rejects
+    }
+
+    /// Writes a row and why it is here. After the first failure nothing is written any more, and that is said once.
+    ///
+    /// # Errors
+    ///
+    /// It can't be written: a sentence, the first time.
+    pub fn write(&mut self, row: &Row, reason: &str) -> Result<(), String> {
+        if self.broken.is_some() {
+            self.unwritten += 1;
+            return Ok(());
+        }
+        let own = row.record.raw_from(self.table.own_columns());
+        let line = self.line(&row.original.to_string(), reason, own);
+        if self.earlier_rows.contains(&self.hasher.hash_one(&line)) {
+            return Ok(());
+        }
+        match self.append(&line) {
+            Ok(()) => {
+                self.last_line = Some(row.original);
+                Ok(())
+            }
+            Err(error) => {
+                self.unwritten += 1;
+                let sentence = self.failure(&error);
+                self.broken = Some(sentence.clone());
+                Err(sentence)
+            }
+        }
+    }
+
+    /// Makes sure that all is on the disk. Where the rows are that didn't get in: the files of killed runs first.
+    pub fn finish(&mut self) -> Vec<PathBuf> {
+        let mut files = std::mem::take(&mut self.earlier_files);
+        if let Some(open) = self.open.take() {
+            if let Err(error) = open.file.sync_all() {
+                self.broken
+                    .get_or_insert(format!("{} may be incomplete: {error}", shown(&open.path)));
+            }
+            files.push(open.path);
+        }
+        for path in &files {
+            // It is empty; one that is left makes the next run look into a finished file, no more.
+            let _ = fs::remove_file(marker(path));
+        }
+        files
+    }
+
+    /// Why the file is not complete, and how many rows it lacks.
+    pub fn broken(&self) -> Option<(&str, u64)> {
+        self.broken.as_deref().map(|sentence| (sentence, self.unwritten))
+    }
+
+    fn failure(&self, error: &io::Error) -> String {
+        let path = self
+            .open
+            .as_ref()
+            .map_or_else(|| self.base(), |open| open.path.clone().into_os_string());
+        let path = shown(Path::new(&path));
+        match self.last_line {
+            Some(line) => format!("{path} can't be written any more: {error}; it is complete up to line {line}"),
+            None => format!("{path} can't be written: {error}; no row is in it"),
+        }
+    }
+
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.open.is_none() {
+            let (path, file) = create(self.base_path(), self.table.input.mode)?;
+            let open = self.open.insert(Open { path, file, length: 0 });
+            open.write(&head(self.table))?;
+        }
+        self.open.as_mut().map_or(Ok(()), |open| open.write(line))
+    }
+
+    /// The name that the file's is made of: the input's, or for a pipe one in the current folder.
+    fn base(&self) -> OsString {
+        if self.table.input.is_regular {
+            self.table.input.path().as_os_str().to_owned()
+        } else {
+            OsString::from("import")
+        }
+    }
+
+    fn base_path(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        names(self.base())
+    }
+
+    /// A row as it is written.
+    fn line(&self, line: &str, reason: &str, own: &[u8]) -> Vec<u8> {
+        line_of(self.table, line, reason, own)
+    }
+
+    fn find_unfinished(&mut self) {
+        for path in self.base_path() {
+            if fs::symlink_metadata(&path).is_err() {
+                break;
+            }
+            if is_unfinished(&path) && self.remember(&path).is_ok() {
+                self.earlier_files.push(path);
+            }
+        }
+    }
+
+    /// Remembers the rows of a killed run's file.
+    fn remember(&mut self, path: &Path) -> io::Result<()> {
+        let file = File::open(path)?;
+        // An import that is still running holds it.
+        if file.try_lock_shared().is_err() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let mut records = Records::new(BufReader::new(file), self.table.separator);
+        while let Ok(Some(record)) = records.read() {
+            let mut line = record.raw;
+            line.extend_from_slice(self.table.line_end.bytes());
+            self.earlier_rows.insert(self.hasher.hash_one(&line));
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    /// Writes whole rows, or nothing.
+    fn write(&mut self, rows: &[u8]) -> io::Result<()> {
+        let written = self.file.write_all(rows);
+        match written {
+            Ok(()) => self.length += rows.len() as u64,
+            // A disk that is full may have taken a part of it.
+            Err(_) => self.file.set_len(self.length)?,
+        }
+        written
+    }
+}
+
+/// The names that a file of rejected rows may have, the first free one of which it gets.
+fn names(base: OsString) -> impl Iterator<Item = PathBuf> {
+    (1..MOST_FILES).map(move |number| {
+        let mut name = base.clone();
+        match number {
+            1 => name.push(".rejected.csv"),
+            number => name.push(format!(".rejected-{number}.csv")),
+        }
+        PathBuf::from(name)
+    })
+}
+
+/// Creates the first file that isn't there: never one that is, nor one where a symbolic link points to.
+fn create(names: impl Iterator<Item = PathBuf>, mode: u32) -> io::Result<(PathBuf, File)> {
+    for path in names {
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(file) => {
+                file.set_permissions(fs::Permissions::from_mode(mode))?;
+                // Without these, the next run after a kill writes the same rows once more, and loses none.
+                let _ = file.lock();
+                let _ = OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(marker(&path));
+                return Ok((path, file));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("there are too many such files"))
+}
+
+fn marker(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".unfinished");
+    path.with_file_name(name)
+}
+
+fn is_unfinished(path: &Path) -> bool {
+    let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
+    is_file(path) && is_file(&marker(path))
+}
+
+fn head(table: &Table) -> Vec<u8> {
+    let [line, because] = REJECTED_COLUMNS;
+    let header = line_of(table, line, because, table.header.raw_from(table.own_columns()));
+    // UTF-16 comes back as UTF-8, which says so at its beginning.
+    if table.input.has_byte_order_mark() || [UTF_16LE, UTF_16BE].contains(&table.input.encoding) {
+        [BYTE_ORDER_MARK, &header].concat()
+    } else {
+        header
+    }
+}
+
+fn line_of(table: &Table, line: &str, reason: &str, own: &[u8]) -> Vec<u8> {
+    let mut text = line.as_bytes().to_vec();
+    text.push(table.separator);
+    text.extend_from_slice(format!("\"{}\"", reason.replace('"', "\"\"")).as_bytes());
+    text.push(table.separator);
+    text.extend_from_slice(own);
+    let encoding = table.input.encoding;
+    let mut text = match str::from_utf8(&text) {
+        Ok(text) if encoding != UTF_8 => encoding.encode(text).0.into_owned(),
+        _ => text,
+    };
+    text.extend_from_slice(table.line_end.bytes());
+    text
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.display().to_string())
+}
