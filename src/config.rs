@@ -122,7 +122,7 @@ impl Environment {
     /// A variable that is set to something.
     fn optional(&mut self, name: &str) -> Option<String> {
         match env::var(name) {
-            Ok(value) => Some(value).filter(|value| !value.is_empty()),
+            Ok(value) => Some(value).filter(|value| !value.trim().is_empty()),
             Err(VarError::NotPresent) => None,
             Err(VarError::NotUnicode(_)) => {
                 self.faults.push(format!("{name} is not UTF-8"));
@@ -206,9 +206,15 @@ impl Environment {
 }
 
 fn is_http_url(text: &str) -> bool {
-    text.parse::<Uri>().is_ok_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
-    })
+    let Ok(uri) = text.parse::<Uri>() else {
+        return false;
+    };
+    let Some(authority) = uri.authority() else {
+        return false;
+    };
+    // A port over 65,535 is accepted as text, but is no port.
+    let is_reachable = authority.port().is_some() || authority.as_str().ends_with(authority.host());
+    matches!(uri.scheme_str(), Some("http" | "https")) && !authority.host().is_empty() && is_reachable
 }
 
 /// The certificates of a PEM file that can be trust anchors, as PEM.

@@ -171,8 +171,13 @@ impl Error {
     }
 }
 
-/// Where the platform's read endpoint has a contact (`docs/contract.md#response`): nothing for an id that cannot stand in a header.
+/// Where the platform's read endpoint has a contact (`docs/contract.md#response`): nothing for an id that another writer
+/// stored and that can't be part of a path as it is (RFC 3986, section 2.3).
 pub(crate) fn location(id: &str) -> Option<(HeaderName, HeaderValue)> {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    if id.is_empty() || !id.bytes().all(is_unreserved) {
+        return None;
+    }
     let value = HeaderValue::try_from(format!("/api/contacts/{id}")).ok()?;
     Some((header::LOCATION, value))
 }

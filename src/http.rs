@@ -25,7 +25,7 @@ use crate::{
     event::{Body, Event, Invocation, NotAnApiGatewayEvent, PayloadFormat},
     log::RequestLog,
     new_contact::{InvalidBody, NewContact},
-    store::{Access, Store, Written},
+    store::{Access, Fault, Store, Written},
 };
 
 const PATH: &[u8] = b"/api/contacts";
@@ -215,8 +215,10 @@ fn respond(format: PayloadFormat, result: Result<Success, Error>, mut log: Reque
         Err(error) => {
             let failure = error.response();
             headers.extend(failure.header);
-            if let Error::Database(fault) = error {
-                log.fault = Some(fault);
+            match error {
+                Error::Database(fault) => log.fault = Some(fault),
+                Error::OutOfTime => log.fault = log.usage.totals().operation.map(Fault::out_of_time),
+                _ => {}
             }
             log.finish(failure.status, failure.outcome);
             (failure.status, json!({ "error": failure.sentence }).to_string())

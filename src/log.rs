@@ -1,6 +1,6 @@
 //! The log: one JSON object a line, and nothing personal in any of them (`docs/contract.md#8-logs`).
 //!
-//! Each request leaves one entry at every log level: a [`RequestEntry`], which has no room for a name, an address, a key
+//! Each request leaves one entry at every log level: a `RequestEntry`, which has no room for a name, an address, a key
 //! or a body. CloudWatch counts these entries by their `outcome` with a metric filter, so they need no metric of their own.
 //! Everything else goes through `tracing`. The libraries below would log events, requests and items in their finer events;
 //! `Cargo.toml` compiles all events below a warning out of the binary.

@@ -121,6 +121,11 @@ impl Fault {
         }
     }
 
+    /// The request's time was up while this operation was under way.
+    pub(crate) fn out_of_time(operation: &'static str) -> Self {
+        Self::new(operation, FaultKind::TimedOut)
+    }
+
     /// An item in this operation's response could not be read.
     pub(super) fn malformed(operation: &'static str, MalformedItem(attribute): MalformedItem) -> Self {
         Self::new(operation, FaultKind::MalformedItem(attribute))
@@ -159,7 +164,7 @@ impl Fault {
 
 /// An error code, a throttling reason or a request id as DynamoDB writes them. They come from the network and go to the
 /// log, so nothing else and nothing longer passes.
-fn identifier(text: &str) -> Option<String> {
+pub(super) fn identifier(text: &str) -> Option<String> {
     let is_one =
         (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     is_one.then(|| text.to_owned())

@@ -2,7 +2,7 @@
 //! `docs/contract.md#3-the-same-contact-twice`).
 //!
 //! A request reads once (`BatchGetItem` of key and workspace, or `GetItem` of the key alone where the body names no
-//! workspace) and writes once (a conditional `PutItem`). The SDK retries by itself: [`fault`] says which failures,
+//! workspace) and writes once (a conditional `PutItem`). The SDK retries by itself: `fault.rs` says which failures,
 //! `budget.rs` how often and for how long.
 
 mod client;
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     Client,
-    operation::put_item::PutItemError,
+    operation::{RequestId as _, put_item::PutItemError},
     types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure},
 };
 use chrono::Utc;
@@ -147,6 +147,7 @@ impl Store {
                 .send()
                 .await
                 .map_err(|error| Fault::of(READ, &error))?;
+            let request_id = response.request_id().and_then(fault::identifier);
             let mut found = response.responses.unwrap_or_default();
             let mut take = |table: &str| found.get_mut(table).and_then(Vec::pop);
             key_item = key_item.or_else(|| take(api_keys));
@@ -156,7 +157,10 @@ impl Store {
                 break;
             }
             if asked == budget::ATTEMPTS {
-                return Err(Fault::new(READ, FaultKind::Throttled));
+                return Err(Fault {
+                    request_id,
+                    ..Fault::new(READ, FaultKind::Throttled)
+                });
             }
             tokio::time::sleep(budget::backoff(asked)).await;
         }

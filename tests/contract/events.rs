@@ -1,4 +1,4 @@
-//! Section 7: what the function is invoked with.
+//! `docs/contract.md#7-events`: what the function is invoked with.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use harness::{runtime_api::Outcome, service::Service};

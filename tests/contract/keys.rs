@@ -1,4 +1,4 @@
-//! Section 5: API keys.
+//! `docs/contract.md#5-api-keys`: API keys.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::Utc;

@@ -1,4 +1,4 @@
-//! Section 8: what a whole run leaves in the logs, and what it never does.
+//! `docs/contract.md#8-logs`: what a whole run leaves in the logs, and what it never does.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Section 2: each failure, and which of two comes first.
+//! `docs/contract.md#2-failures`: each failure, and which of two comes first.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use harness::{
@@ -204,7 +204,7 @@ async fn a_caller_without_a_valid_key_learns_nothing_about_fields_or_workspaces(
     }
 }
 
-/// Section 6: what a request costs, seen on the wire.
+/// `docs/contract.md#calls`: what a request costs, seen on the wire.
 #[tokio::test]
 async fn a_request_costs_one_batch_get_item_and_one_put_item_and_a_refused_one_less() {
     let service = service().await;

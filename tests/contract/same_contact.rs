@@ -1,4 +1,4 @@
-//! Section 3: the same contact twice.
+//! `docs/contract.md#3-the-same-contact-twice`: the same contact twice.
 
 use std::collections::HashMap;
 

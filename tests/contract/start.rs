@@ -1,4 +1,4 @@
-//! Section 6's variables: what stops the start.
+//! `docs/contract.md#environment-variables`: what stops the start.
 
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
@@ -54,6 +54,8 @@ async fn an_unreadable_variable_stops_the_start_with_a_line_that_names_it() {
     for (name, value) in [
         ("AWS_ENDPOINT_URL_DYNAMODB", "localhost:8000"),
         ("AWS_ENDPOINT_URL_DYNAMODB", "ftp://localhost"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:99999"),
+        ("CONTACTS_TABLE", " "),
         ("AWS_REGION", "eu central 1"),
         ("AWS_REGION", "eu-central-1.example.com/"),
         ("AWS_LAMBDA_MAX_CONCURRENCY", "abc"),

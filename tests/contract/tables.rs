@@ -1,4 +1,4 @@
-//! Section 6: the items as they are stored.
+//! `docs/contract.md#6-dynamodb-tables`: the items as they are stored.
 
 use std::collections::BTreeMap;
 

@@ -32,7 +32,7 @@ fn signal(name: &str, process: u32) {
 }
 
 #[tokio::test]
-async fn a_connection_that_died_while_the_process_was_frozen_costs_a_retry_and_no_error() {
+async fn a_connection_that_died_while_the_process_was_frozen_costs_no_request_its_response() {
     let service = Service::without_process(BINARY).await;
     let function = service.process(&[]);
     let process = function.id().expect("it runs");
@@ -164,7 +164,7 @@ async fn a_process_starts_whatever_the_database_does_at_its_start() {
 }
 
 #[tokio::test]
-async fn a_connection_that_died_between_start_and_first_invocation_costs_a_retry_and_no_error() {
+async fn a_connection_that_died_between_start_and_first_invocation_costs_no_request_its_response() {
     let service = Service::without_process(BINARY).await;
     let function = service.process(&[]);
     let process = function.id().expect("it runs");

@@ -1,7 +1,7 @@
-//! `openapi.yaml`, held against what the function answers.
+//! `openapi.yaml`, compared with what the function responds.
 //!
-//! The document has one operation, and every answer of the function is one of that operation's, whatever the request was:
-//! another method's is its 405, another path's its 404.
+//! The document has one operation. Every response of the function is one of that operation's: another method gets its 405, and
+//! another path its 404.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -10,11 +10,11 @@ use boon::{Compiler, Format, SchemaIndex, Schemas};
 use serde_json::{Map, Number, Value};
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// The media type of requests and answers.
+/// The media type of requests and responses.
 const JSON: &str = "application/json";
-/// What any HTTP answer may carry without the document saying so.
+/// Headers that any HTTP response may have without being documented.
 const OF_HTTP: [&str; 4] = ["connection", "content-length", "content-type", "date"];
-/// Where the document stands for its own `$ref`s; nothing is fetched.
+/// The base of the document's own `$ref`s. Nothing is fetched.
 const BASE: &str = "https://document.invalid/openapi.json";
 
 /// The document with its schemas compiled.
@@ -25,17 +25,17 @@ pub struct OpenApi {
     member_schemas: BTreeMap<String, SchemaIndex>,
     /// The operation's path.
     pub path: String,
-    /// The requests that stand in the document as examples, by name.
+    /// The document's examples of requests, by name.
     pub requests: BTreeMap<String, Value>,
-    /// The answers that it documents.
+    /// The documented responses.
     pub answers: BTreeMap<u16, Answer>,
 }
 
-/// A documented answer.
+/// A documented response.
 pub struct Answer {
     body_schema: SchemaIndex,
     headers: BTreeMap<String, Header>,
-    /// The bodies that stand in the document as examples, by name.
+    /// The document's examples of its body, by name.
     pub examples: BTreeMap<String, Value>,
 }
 
@@ -74,7 +74,7 @@ impl OpenApi {
         let mut schemas = Schemas::new();
         let mut compiler = Compiler::new();
         compiler.enable_format_assertions();
-        // The crate's own judges the part before the @ by the rules of host names; the pattern says all that there is to say.
+        // The crate's own check applies the rules of host names to the part before the @. The pattern is enough.
         compiler.register_format(Format {
             name: "idn-email",
             func: |_| Ok(()),
@@ -131,8 +131,8 @@ impl OpenApi {
         })
     }
 
-    /// Checks an answer of the function: its status is documented, each documented header is there and right and no other
-    /// is, and the body fits the schema.
+    /// Checks a response of the function: its status is documented, it has the documented headers and no others, and the body fits
+    /// the schema.
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ impl OpenApi {
             .answers
             .get(&status)
             .ok_or_else(|| format!("the status {status} is not documented"))?;
-        let broken = |what: String| format!("the answer {status}: {what}");
+        let broken = |what: String| format!("the response {status}: {what}");
         for (name, header) in &answer.headers {
             let values: Vec<_> = headers.get_all(name).iter().collect();
             match values[..] {
@@ -153,7 +153,7 @@ impl OpenApi {
                         .validate(&value.into(), header.schema)
                         .map_err(|error| broken(format!("the header {name} is {value}: {error}")))?;
                 }
-                _ => return Err(broken(format!("the header {name} stands {} times", values.len()))),
+                _ => return Err(broken(format!("the header {name} appears {} times", values.len()))),
             }
         }
         for name in headers.keys() {
@@ -220,7 +220,7 @@ impl OpenApi {
 }
 
 impl Answer {
-    /// The headers that the document shows for this answer, required or not, in lower case.
+    /// The headers that the document shows for this response, required or not, in lower case.
     pub fn header_names(&self) -> impl Iterator<Item = &str> {
         self.headers.keys().map(String::as_str)
     }

@@ -1,8 +1,8 @@
 //! Which column is what: the titles that CRMs and address books give their columns, in six languages.
 //!
-//! Sources: the lists of columns that `HubSpot`, Salesforce, Pipedrive, Zoho, Mailchimp, Google Contacts and Outlook publish for
-//! their exports and imports, and the terms of their user interfaces in German, French, Spanish, Dutch and Danish. Apple's Contacts
-//! exports vCards; the titles of the usual converters and of Numbers are here.
+//! The titles are those known from exports of `HubSpot`, Salesforce, Pipedrive, Zoho, Mailchimp, Google Contacts and Outlook. Not each
+//! was checked against its vendor's current documentation; a title that is missing here is named with the column options. Apple's
+//! Contacts exports vCards; the titles of the usual converters are here.
 
 use crate::{clean, options::ColumnOptions, terminal::printable};
 
