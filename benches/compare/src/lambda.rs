@@ -6,7 +6,7 @@ use std::{
     fs, io,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio, id},
+    process::{Child, Command, Stdio},
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -77,6 +77,8 @@ pub struct Function {
     invocations: AtomicU64,
     polls: Arc<Polls>,
     started: Instant,
+    /// Removed when the process is dead.
+    share: Option<CpuShare>,
 }
 
 /// How often a process has asked for its next invocation.
@@ -137,6 +139,7 @@ impl Function {
             invocations: AtomicU64::new(0),
             polls,
             started,
+            share: None,
         })
     }
 
@@ -146,8 +149,9 @@ impl Function {
         self.age()
     }
 
-    /// Leaves the process a share of a CPU, as Lambda does from the first invocation on.
-    pub fn limit(&self, share: &CpuShare) -> io::Result<()> {
+    /// Leaves the process the share of a CPU that this much memory buys, in MB, as Lambda does from the first invocation on.
+    pub fn limit(&mut self, megabytes: u32) -> io::Result<()> {
+        let share = self.share.insert(CpuShare::new(megabytes, self.child.id())?);
         fs::write(&share.processes, self.child.id().to_string())
     }
 
@@ -316,8 +320,9 @@ pub fn event(name: &str, number: u64) -> String {
     .to_string()
 }
 
-/// A group of processes that has a share of one CPU, as Lambda gives it; there is none where cgroups can't be made.
-pub struct CpuShare {
+/// A group of processes that has a share of one CPU, as Lambda gives it; there is none where cgroups can't be made. Each
+/// process has a group of its own: what one has run beyond its share, the next in its group would have to wait for.
+struct CpuShare {
     directory: PathBuf,
     processes: PathBuf,
 }
@@ -329,8 +334,8 @@ pub const MEMORY_OF_A_CPU: f64 = 1769.0;
 const PERIOD_MICROSECONDS: f64 = 20_000.0;
 
 impl CpuShare {
-    /// The share that this much memory buys, in MB.
-    pub fn of_memory(megabytes: u32) -> io::Result<Self> {
+    /// The group for this process, with the share that this much memory buys, in MB.
+    fn new(megabytes: u32, process: u32) -> io::Result<Self> {
         let share = f64::from(megabytes) / MEMORY_OF_A_CPU;
         let quota = format!("{:.0}", share * PERIOD_MICROSECONDS);
         let period = format!("{PERIOD_MICROSECONDS:.0}");
@@ -346,7 +351,7 @@ impl CpuShare {
                 vec![("cpu.max", format!("{quota} {period}"))],
             )
         };
-        let directory = root.join(format!("create-contact-{}-{megabytes}", id()));
+        let directory = root.join(format!("create-contact-{process}"));
         fs::create_dir(&directory)?;
         let share = Self {
             // The file that takes a process with all of its threads.

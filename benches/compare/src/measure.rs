@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     dynamodb::{Authority, DynamoDb},
-    lambda::{CpuShare, Function, Program},
+    lambda::{Function, Program},
 };
 
 /// The memory sizes whose share of a CPU is tried out, in MB: the least that Lambda has, and the template's.
@@ -203,13 +203,12 @@ pub fn compare(executables: &[&Path], authority: &Authority, directory: &Path) -
 /// Starts programs with all of a CPU and leaves them, from the first invocation on, the share that this much memory buys: as
 /// Lambda does.
 fn limited(megabytes: u32, programs: &[Program], number: &mut impl FnMut() -> u64) -> io::Result<Vec<Limited>> {
-    let share = CpuShare::of_memory(megabytes)?;
     let mut all = vec![Limited::default(); programs.len()];
     for round in 0..LIMITED_STARTS {
         for index in order(round, programs.len()) {
-            let function = Function::start(&programs[index], None)?;
+            let mut function = Function::start(&programs[index], None)?;
             function.await_ready();
-            function.limit(&share)?;
+            function.limit(megabytes)?;
             let mut create = || {
                 let handed_out = Instant::now();
                 function.create(NAME, number());

@@ -13,7 +13,6 @@ pub struct Comparison {
 
 /// A bound on a row: on the figure itself, or on its ratio to another program's.
 enum Must {
-    OfFloor(f64),
     OfTypical(f64),
     AtMost(f64),
 }
@@ -67,7 +66,7 @@ const ROWS: [Row; 15] = [
         what: "both: CPU from exec to the first 201, ms",
         figure: |figures| figures.cold_cpu.clone(),
         digits: 1,
-        musts: &[Must::OfFloor(2.0), Must::OfTypical(0.15)],
+        musts: &[Must::OfTypical(0.15)],
     },
     Row {
         what: "the same, with a look-up of DynamoDB's host, ms",
@@ -142,7 +141,6 @@ pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth, faulty:
         let (mut demands, mut held) = (Vec::new(), true);
         for must in *musts {
             let (value, bound, demand) = match must {
-                Must::OfFloor(bound) => (of(floor), *bound, format!("≤ {bound} × floor")),
                 Must::OfTypical(bound) => (of(typical), *bound, format!("≤ {bound} of typical")),
                 Must::AtMost(bound) => (ours.median(), *bound, format!("≤ {bound}")),
             };
