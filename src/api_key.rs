@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     fn hash(header: &str) -> Option<String> {
-        KeyHash::from_authorization(header.as_bytes()).map(|hash| hash.0)
+        KeyHash::from_authorization(header.as_bytes()).map(|hash| hash.as_str().to_owned())
     }
 
     #[test]

@@ -149,3 +149,31 @@ impl StoredContact {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn an_item_has_the_contacts_members_under_their_json_names_and_reads_as_what_was_written() {
+        let body =
+            br#"{"workspaceId":"0198c1a5-6f00-7000-8000-000000000001","name":"Ada Lovelace","email":"ada@acme.de"}"#;
+        let new = NewContact::parse(body).unwrap();
+        let mut stored = StoredContact::create(&new, Uuid::nil(), Utc::now());
+        stored.contact.external_ref = Some("crm-1815".to_owned());
+        stored.contact.phone = Some("+4930123456".to_owned());
+        stored.contact.resolution_status = "crm_resolved".to_owned();
+
+        let item = stored.to_item(&new);
+        assert_eq!(StoredContact::from_item(&item), Ok(stored.clone()));
+        let json = serde_json::to_value(&stored.contact).unwrap();
+        let members = json.as_object().unwrap().keys().map(String::as_str);
+        let expected: BTreeSet<&str> = members.chain(["workspaceId", "emailKey", "name"]).collect();
+        assert_eq!(item.keys().map(String::as_str).collect::<BTreeSet<_>>(), expected);
+        for (member, value) in json.as_object().unwrap() {
+            assert_eq!(item[member].as_s().ok().map(String::as_str), value.as_str(), "{member}");
+        }
+    }
+}

@@ -74,6 +74,7 @@ impl Program {
 pub struct Function {
     child: Child,
     queue: Sender<Invocation>,
+    invocations: AtomicU64,
     polls: Arc<Polls>,
     started: Instant,
 }
@@ -133,6 +134,7 @@ impl Function {
         Ok(Self {
             child,
             queue,
+            invocations: AtomicU64::new(0),
             polls,
             started,
         })
@@ -162,6 +164,7 @@ impl Function {
 
     /// Sends an event and waits for the answer.
     pub fn invoke(&self, event: String) -> Value {
+        self.invocations.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = sync_channel(1);
         let sent = self.queue.send(Invocation { event, answer });
         sent.expect("the Runtime API lives as long as the process");
@@ -181,20 +184,30 @@ impl Function {
         self.started.elapsed()
     }
 
-    /// The CPU time of the process's threads so far.
+    /// The CPU time of the process's threads, once it has done all that it was asked.
     pub fn cpu(&self) -> io::Result<Duration> {
-        // A thread's time is only brought up to date when it stops running.
-        thread::sleep(Duration::from_millis(5));
+        self.await_polls(self.invocations.load(Ordering::Relaxed) + 1);
+        // A thread's time is only brought up to date when it stops running. A longer pause would be measured too: it leaves
+        // the processor's caches to others.
+        while self.threads("stat")?.iter().any(|thread| is_running(thread)) {
+            thread::sleep(Duration::from_micros(100));
+        }
         let mut time = Duration::ZERO;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // A thread may end meanwhile; those of a function live on.
-            let Ok(statistics) = fs::read_to_string(thread?.path().join("schedstat")) else {
-                continue;
-            };
+        for statistics in self.threads("schedstat")? {
             let nanoseconds = statistics.split(' ').next().and_then(|first| first.parse().ok());
             time += Duration::from_nanos(nanoseconds.ok_or(io::ErrorKind::InvalidData)?);
         }
         Ok(time)
+    }
+
+    /// What the kernel says in this file of each thread.
+    fn threads(&self, file: &str) -> io::Result<Vec<String>> {
+        let mut threads = Vec::new();
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // A thread may end meanwhile; those of a function live on.
+            threads.extend(fs::read_to_string(thread?.path().join(file)));
+        }
+        Ok(threads)
     }
 
     /// The most memory that the process has had resident, in bytes.
@@ -214,6 +227,11 @@ impl Function {
         self.child.wait()?;
         Ok(())
     }
+}
+
+/// By a thread's `stat`: its state comes after its name in brackets (proc(5)).
+fn is_running(stat: &str) -> bool {
+    stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('R'))
 }
 
 impl RuntimeApi {
