@@ -76,7 +76,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// Whether it is the read of a key that nobody can have, by which a process opens its connection.
+    /// Whether it is the read by which a process opens its connection: of a key that no caller can have.
     fn is_opening(&self) -> bool {
         self.operation == "GetItem" && self.input["Key"]["keyHash"]["S"] == "-"
     }
