@@ -68,7 +68,7 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn serve(options: Options) -> Result<(), String> {
-    // Everything that can fail comes before anything is written.
+    // Everything that can fail is done before anything is printed.
     let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|error| {
         format!(
             "can't listen on port {}: {error}. --port 0 picks a free port.",
@@ -93,7 +93,7 @@ async fn serve(options: Options) -> Result<(), String> {
     let environment = [runtime_api.environment(), tables.environment(&engine)].concat();
     let program = env::current_exe().map_err(|error| error.to_string())?;
     let function = Function::start(&program, &environment, |line| {
-        // Only the log lines of failures. Of each request, this program prints its own, shorter line.
+        // Only the log entries of failures are printed. For each request, this program prints its own, shorter line.
         if line.contains(r#""level":"ERROR""#) {
             eprintln!("{line}");
         }
@@ -116,7 +116,7 @@ async fn serve(options: Options) -> Result<(), String> {
     }
 }
 
-/// Locks the file against a second run, because each would not see what the other has in memory.
+/// Locks the file against a second run, because neither run would see what the other has in memory.
 fn lock(data: &Path) -> Result<File, String> {
     let file = File::options()
         .read(true)

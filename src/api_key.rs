@@ -1,7 +1,7 @@
 //! API keys: their syntax, the hash under which they are stored, and what one grants (`docs/contract.md#5-api-keys`).
 //!
-//! A key exists in this process only as bytes of the event; what is kept of it is its SHA-256. Neither type here has a
-//! `Debug` or `Display`, so no log line can show one by accident.
+//! A key exists in this process only as bytes of the event. Only its SHA-256 is kept. [`KeyHash`] and [`Grant`] implement
+//! neither `Debug` nor `Display`, so no log entry can show them by accident.
 
 use std::fmt::Write as _;
 
@@ -22,7 +22,7 @@ pub struct KeyHash(String);
 impl KeyHash {
     /// Reads the value of an `Authorization` header: `Bearer`, in any case, white space, and a key.
     ///
-    /// `None` for whatever else it holds. The scheme is case-insensitive by RFC 9110, section 11.1.
+    /// `None` if the value is anything else. The scheme is case-insensitive (RFC 9110, section 11.1).
     #[must_use]
     pub fn from_authorization(value: &[u8]) -> Option<Self> {
         let value = value.trim_ascii();
@@ -48,31 +48,31 @@ impl KeyHash {
         Some(Self(hex))
     }
 
-    /// The hash as the key table has it.
+    /// The hash, as the table stores it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What a key that is stored and has not expired allows.
+/// What a valid key allows: one that is stored and has not expired.
 pub struct Grant {
     /// The tenant for which it creates contacts.
     pub tenant_id: Uuid,
-    /// The only workspace in which it does, if it is restricted to one.
+    /// The only workspace in which it may create them, if it is restricted to one.
     pub workspace_id: Option<Uuid>,
     /// Whether it has the scope `contacts:write`.
     pub writes_contacts: bool,
-    /// The id by which people speak of the key, if it has one.
+    /// The key's public id, if it has one.
     pub key_id: Option<KeyId>,
 }
 
-/// `key_` and 16 characters of `a-z2-7`: an id that opens nothing, so it may stand in a log.
+/// `key_` and 16 characters of `a-z2-7`: an id that grants nothing, so it may be logged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyId(String);
 
 impl KeyId {
-    /// Reads an id; `None` if it has another form, and so could be anything.
+    /// Reads an id. `None` if it has another form, because then it could be anything, even personal data.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let random = text.strip_prefix("key_")?;
@@ -86,8 +86,8 @@ impl Grant {
     ///
     /// # Errors
     ///
-    /// An attribute that is missing or of the wrong type, NULL included: a key that can't be read grants nothing, and is a
-    /// defect of whoever wrote it.
+    /// An attribute is missing or has the wrong type (NULL is a wrong type). A key that can't be read grants nothing, and the
+    /// writer of the item has to fix it.
     pub fn from_item(item: &Item, now: i64) -> Result<Option<Self>, MalformedItem> {
         let writes_contacts = match item.get("scopes") {
             None => false,
@@ -95,7 +95,7 @@ impl Grant {
             Some(_) => return Err(MalformedItem("scopes")),
         };
         let key_id = string(item, "keyId")?.and_then(KeyId::parse);
-        // For people only; of another type, they come from a writer that is wrong about this table.
+        // These are only for people, but a wrong type shows that the writer of the item has a bug.
         string(item, "label")?;
         string(item, "createdAt")?;
         let grant = Self {

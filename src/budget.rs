@@ -1,26 +1,26 @@
-//! How long a request may take, and what each part of it may take of that. All times of the service stand here.
+//! How long a request may take, and how long each part of it may take. All times of the service are defined here.
 //!
 //! The contract gives a request 8 seconds and the invocation's own deadline, whichever comes first.
 //!
 //! | what | time | why |
 //! | --- | --- | --- |
 //! | opening the connection, at the process's start | 250 ms | a handshake inside a region takes milliseconds; a start must not wait for a database that hangs |
-//! | request | 6 s | leaves two of the contract's eight for a cold start, the event and the response on a sliver of a CPU |
+//! | request | 6 s | leaves two of the contract's eight seconds for a cold start, the event and the response, with a small share of a CPU |
 //! | request, before a deadline | 4/5 of what is left | a deadline of 2 s leaves 0.4 s to send the 503 before Lambda kills the process |
-//! | attempt | 1.5 s | DynamoDB responds in milliseconds; what takes 1.5 s is lost, and three such attempts fit into the request |
+//! | attempt | 1.5 s | DynamoDB responds in milliseconds, so after 1.5 s a response won't come; three such attempts fit into the request |
 //! | connect | 1 s | a handshake inside a region takes milliseconds too, and is part of its attempt |
 //! | operation | none of its own | the request's time ends it |
 //! | backoff | 50 ms, doubled each time, with full jitter, 1 s at most | a burst's throttled writes spread out, and three retries fit |
 //! | attempts over pooled connections | 2 | a retry usually finds a live one; the attempts after that open their own, in case the whole pool is dead |
 //! | attempts | 4 | the fourth begins at most 4.85 s into a request whose database hangs, and is cut short by the request's time |
 //!
-//! The template gives the function 10 seconds, so that its deadline never cuts a request short that the 6 would not.
+//! The template gives the function 10 seconds, so its deadline never shortens the 6 seconds of a request.
 
 use std::time::{Duration, SystemTime};
 
-/// Threads that look up host names, each for as long as the machine's resolver takes.
+/// How many threads may look up host names. Each is busy for as long as the machine's resolver takes.
 pub(crate) const NAME_LOOKUPS: usize = 8;
-/// Between the tries to get an invocation out of Lambda; after the last, the process ends.
+/// The pauses between attempts to get an invocation from Lambda. If the attempt after the last pause fails, the process ends.
 pub(crate) const RUNTIME_API_PAUSES: [Duration; 3] = [
     Duration::from_millis(50),
     Duration::from_millis(200),
@@ -37,7 +37,7 @@ pub(crate) const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
 /// The time for a request that begins `now` and whose invocation ends at `deadline`.
 ///
-/// A deadline that is past on arrival counts as none: `cargo lambda watch` sends one in 1970.
+/// A deadline that has passed on arrival is ignored: `cargo lambda watch` sends one in 1970.
 pub(crate) fn for_request(deadline: SystemTime, now: SystemTime) -> Duration {
     match deadline.duration_since(now) {
         Ok(left) if !left.is_zero() => REQUEST.min(left * 4 / 5),

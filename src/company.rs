@@ -1,13 +1,13 @@
 //! The company that an e-mail domain names (`docs/contract.md#company`).
 //!
-//! The registrable domain comes from the Public Suffix List, both its sections, which the `psl` crate carries as code; the
-//! mailbox providers come from `data/mailbox-providers.txt`, whose sources and licences are in `data/README.md`.
+//! The registrable domain is found with both sections of the Public Suffix List, which the `psl` crate contains as code. The
+//! mailbox providers are in `data/mailbox-providers.txt`; its sources and licences are in `data/README.md`.
 
 use std::cmp::Ordering;
 
 use crate::email::Email;
 
-/// Registrable domains in byte order, one a line, all in their ASCII form.
+/// Registrable domains in their ASCII form, one per line, in byte order.
 const MAILBOX_PROVIDERS: &str = include_str!("../data/mailbox-providers.txt");
 
 /// The company of an address: `Acme Customer` for `jan@mail.acme-customer.de`.
@@ -20,7 +20,7 @@ pub fn company_name(email: &Email) -> Option<String> {
         return None;
     }
     let (label, _) = domain.split_once('.')?;
-    // The label is part of a domain that was valid by IDNA, so there is no error to see here.
+    // The label is part of a domain that is valid by IDNA, so decoding it gives no error.
     let (label, _) = idna::domain_to_unicode(label);
     let mut company = String::with_capacity(label.len());
     for word in label.split('-').filter(|word| !word.is_empty()) {
@@ -34,7 +34,7 @@ pub fn company_name(email: &Email) -> Option<String> {
     Some(company)
 }
 
-/// Binary search over the lines of the list, without an index: the list is read in place.
+/// Binary search over the lines of the list, in place and without an index.
 fn is_mailbox_provider(domain: &str) -> bool {
     let mut rest = MAILBOX_PROVIDERS;
     while !rest.is_empty() {

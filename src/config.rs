@@ -1,8 +1,7 @@
 //! The environment, parsed: the variables of `docs/contract.md#environment-variables`, and no others.
 //!
-//! A variable that is missing, empty or unreadable stops the start with a sentence that names it, and all of them are
-//! named at once. There are no defaults that could hide a mistake: a function that writes to a table nobody meant is worse
-//! than one that doesn't start.
+//! If variables are missing, empty or invalid, the start fails with one message that names them all. There are no defaults
+//! that could hide a mistake: a function that writes to the wrong table is worse than one that doesn't start.
 
 use std::{
     env::{self, VarError},
@@ -25,7 +24,7 @@ pub struct Config {
     pub region: String,
     /// The function's credentials; in Lambda they are those of its role and never change in a process.
     pub credentials: Credentials,
-    /// Another DynamoDB endpoint than the region's.
+    /// Another DynamoDB endpoint, instead of the region's.
     pub endpoint: Option<String>,
     /// The certificates that are trusted, as PEM.
     pub roots: Vec<u8>,
@@ -67,9 +66,9 @@ impl fmt::Display for InvalidConfig {
 
 impl std::error::Error for InvalidConfig {}
 
-/// The roots that the certificates of DynamoDB's endpoints end in: Amazon Trust Services' own, and Starfield's, which
-/// Amazon bought (Amazon DynamoDB Developer Guide, "Troubleshooting SSL/TLS connection establishment issues"). A machine's own
-/// bundle has thirty times as many, and reading it took a fifth of a cold start.
+/// The roots of the certificates of DynamoDB's endpoints: those of Amazon Trust Services, and Starfield's, which Amazon bought
+/// (Amazon DynamoDB Developer Guide, "Troubleshooting SSL/TLS connection establishment issues"). A machine's own bundle has
+/// thirty times as many, and reading it took a fifth of a cold start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("../data/amazon-roots.pem");
 
 impl Config {
@@ -77,7 +76,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Variables are missing, empty or unreadable, or the clock can't be right; all of it is said at once.
+    /// Variables are missing, empty or invalid, or the clock can't be right. The error lists everything that is wrong.
     pub fn from_env() -> Result<Self, InvalidConfig> {
         let mut environment = Environment::default();
         let config = environment.read();
@@ -89,7 +88,7 @@ impl Config {
     }
 }
 
-/// Reads variables, and gathers what is wrong with them. What it gives for a variable that is wrong is never used.
+/// Reads variables and collects what is wrong with them. The value that it returns for a wrong variable is never used.
 #[derive(Default)]
 struct Environment {
     faults: Vec<String>,
@@ -119,7 +118,7 @@ impl Environment {
         }
     }
 
-    /// A variable that is set to something.
+    /// A variable, if it is set and not empty.
     fn optional(&mut self, name: &str) -> Option<String> {
         match env::var(name) {
             Ok(value) => Some(value).filter(|value| !value.trim().is_empty()),
@@ -160,7 +159,7 @@ impl Environment {
         self.parsed(name, "HOST:PORT", uri.filter(|uri: &Uri| uri.authority().is_some()))
     }
 
-    /// It becomes part of the endpoint's host name.
+    /// The region becomes part of the endpoint's host name, so only characters of a host name are allowed.
     fn region(&mut self) -> String {
         let region = self.required("AWS_REGION");
         let is_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -172,7 +171,7 @@ impl Environment {
         )
     }
 
-    /// The endpoint of the service before that of all services, as in AWS's SDKs and CLI (AWS SDKs and Tools Reference
+    /// The variable for DynamoDB comes before the one for all services, as in AWS's SDKs and CLI (AWS SDKs and Tools Reference
     /// Guide, "Service-specific endpoints").
     fn endpoint(&mut self) -> Option<String> {
         for name in ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"] {
@@ -194,7 +193,7 @@ impl Environment {
         })
     }
 
-    /// Set for Lambda Managed Instances; everywhere else Lambda hands a process one invocation at a time.
+    /// The variable is set for Lambda Managed Instances. Elsewhere, Lambda gives a process one invocation at a time.
     fn concurrency(&mut self) -> usize {
         let name = "AWS_LAMBDA_MAX_CONCURRENCY";
         let Some(text) = self.optional(name) else {
@@ -212,14 +211,14 @@ fn is_http_url(text: &str) -> bool {
     let Some(authority) = uri.authority() else {
         return false;
     };
-    // A port over 65,535 is accepted as text, but is no port.
+    // `Uri` accepts a port over 65,535 as text, but `port()` doesn't.
     let is_reachable = authority.port().is_some() || authority.as_str().ends_with(authority.host());
     matches!(uri.scheme_str(), Some("http" | "https")) && !authority.host().is_empty() && is_reachable
 }
 
 /// The certificates of a PEM file that can be trust anchors, as PEM.
 ///
-/// Real bundles hold the odd certificate that no TLS library takes as an anchor. The SDK panics on one, so they are left
+/// Real bundles contain a few certificates that no TLS library accepts as an anchor. The SDK panics on one, so they are left
 /// out here, as rustls does with a system's bundle.
 fn trusted_certificates(path: &str) -> Result<Vec<u8>, String> {
     let file = fs::read(path).map_err(|error| format!("{path} can't be read: {error}"))?;

@@ -1,9 +1,9 @@
-//! The contact: as the caller sees it, and as the table has it (`docs/contract.md#response`,
+//! The contact, as the caller sees it and as the table stores it (`docs/contract.md#response`,
 //! `docs/contract.md#6-dynamodb-tables`).
 //!
-//! The table's item is a format that outlives a deployment. During a gradual one an old and a new version of this function
-//! run side by side, and the platform's other writers never stop: an attribute may be added, none may change its meaning,
-//! and each must be readable when it is absent.
+//! Items are older and newer than any one version of this function. During a gradual deployment the old and the new version
+//! run side by side, and other parts of the platform write items too. So a change may add an attribute, but never change the
+//! meaning of one, and every attribute may be absent when an item is read.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use crate::{
 
 const UNRESOLVED: &str = "unresolved";
 
-/// The Contact of the API: eleven members, always all, in this order.
+/// The Contact of the API: always all eleven members, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Contact {
@@ -48,12 +48,12 @@ pub struct Contact {
     pub updated_at: Option<String>,
 }
 
-/// A contact with what the table keeps beside it.
+/// A contact, and the name that the table stores with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredContact {
     /// What the caller sees.
     pub contact: Contact,
-    /// The full name; none if the platform made the contact from a message.
+    /// The full name; `None` if the platform created the contact from a message.
     pub name: Option<String>,
 }
 
@@ -61,7 +61,7 @@ impl StoredContact {
     /// The contact that a request creates, at `now`.
     #[must_use]
     pub fn create(new: &NewContact, tenant_id: Uuid, now: DateTime<Utc>) -> Self {
-        // Both halves of a timestamp after 1970 are in range; a clock before it makes an id of 1970.
+        // Any time after 1970 is in range. If the clock is before 1970, the id has a time of 1970.
         let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
         let id = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()));
         let instant = now.to_rfc3339_opts(SecondsFormat::Millis, true);
@@ -83,14 +83,14 @@ impl StoredContact {
         }
     }
 
-    /// Whether this contact has another name than the other one: a contact without a name contradicts none.
+    /// Whether this contact has a different name than the other one. A contact without a name is never different.
     #[must_use]
     pub fn contradicts(&self, other: &Self) -> bool {
         let name = self.name.as_deref().unwrap_or_default();
         !name.is_empty() && Some(name) != other.name.as_deref()
     }
 
-    /// The item: attributes carry the JSON names; what is null is absent.
+    /// The item. Attributes have the names of the JSON members, and a member that is null has no attribute.
     #[must_use]
     pub fn to_item(&self, new: &NewContact) -> Item {
         let contact = &self.contact;
@@ -120,11 +120,11 @@ impl StoredContact {
         item
     }
 
-    /// Reads an item that this service or another writer left.
+    /// Reads an item that this service or another writer stored.
     ///
     /// # Errors
     ///
-    /// An attribute that is no string, or a resolution status that the API doesn't know.
+    /// An attribute isn't a string, or the API doesn't know the resolution status.
     pub fn from_item(item: &Item) -> Result<Self, MalformedItem> {
         let string = |name| nullable_string(item, name).map(|value| value.map(str::to_owned));
         let resolution_status = nullable_string(item, "resolutionStatus")?.unwrap_or(UNRESOLVED);

@@ -1,8 +1,9 @@
 //! E-mail addresses as people have them (`docs/contract.md#email`).
 //!
 //! The rule is narrower than RFC 5321 (no quoted local part, no address literal, no single label) and as wide as RFC 6531
-//! beyond ASCII. The crates that parse addresses take one or the other and would need all of this on top, so the rule is
-//! written down once, here; what a domain may be beyond its letters is left to UTS 46, as the `idna` crate has it.
+//! beyond ASCII. The crates that parse addresses follow one RFC or the other, and the rest of the rule would have to be checked
+//! on top of them. So the whole rule is here. Only which characters a domain may have beyond ASCII is left to UTS 46, in the
+//! `idna` crate.
 
 use std::borrow::Cow;
 
@@ -21,16 +22,16 @@ pub struct Email {
     ascii_domain: String,
 }
 
-/// Why a text is no address.
+/// Why a text isn't a valid address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidEmail {
     /// No `@`, or nothing before it.
     Incomplete,
     /// More than 254 bytes, or more than 64 before the `@`.
     TooLong,
-    /// The local part is no dot-atom.
+    /// The local part isn't a dot-atom.
     Local,
-    /// The domain is no host name of two labels or more.
+    /// The domain isn't a host name of two labels or more.
     Domain,
 }
 
@@ -39,7 +40,7 @@ impl Email {
     ///
     /// # Errors
     ///
-    /// The text breaks the rule of `docs/contract.md#email`; which part of it, the error says.
+    /// The text breaks the rule of `docs/contract.md#email`. The error says which part of it.
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
         let address = nfc(text.trim());
         let (local, domain) = address.rsplit_once('@').ok_or(InvalidEmail::Incomplete)?;
@@ -54,7 +55,7 @@ impl Email {
         }
         let ascii_domain = ascii_host_name(domain).ok_or(InvalidEmail::Domain)?;
         let stored = format!("{local}@{}", lower_case_domain(domain));
-        // A capital can be shorter than its small letter: `Ⱥ` has two bytes, `ⱥ` three.
+        // An upper-case letter can be shorter than its lower-case form: `Ⱥ` has two bytes, `ⱥ` three.
         if stored.len() > MAX_BYTES {
             return Err(InvalidEmail::TooLong);
         }
@@ -65,7 +66,7 @@ impl Email {
         })
     }
 
-    /// The address as it is stored and answered.
+    /// The address, as it is stored and returned.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.address
@@ -85,20 +86,20 @@ impl Email {
     }
 }
 
-/// Lower case, each character by itself: `str::to_lowercase` makes a `ς` of the `Σ` that ends a word, UTS 46 doesn't, and
-/// the two are different domains.
+/// Lower case, character by character. At the end of a word, `str::to_lowercase` turns `Σ` into `ς`, but UTS 46 doesn't, and
+/// that would be a different domain.
 fn lower_case_domain(domain: &str) -> String {
     let lower: String = domain.chars().flat_map(char::to_lowercase).collect();
     nfc(&lower).into_owned()
 }
 
-/// NFC; after lower-casing it may be needed again, because that can leave a pair that composes (`J̌` has no composed
-/// capital, `ǰ` is one).
+/// NFC. It is needed again after lower-casing, which can leave two characters that NFC composes: `J̌` has no composed form,
+/// but `ǰ` has one.
 fn nfc(text: &str) -> Cow<'_, str> {
     ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }
 
-/// RFC 5322's `atext` (section 3.2.3), and beyond ASCII what RFC 6531 adds, less white space and controls.
+/// RFC 5322's `atext` (section 3.2.3), and beyond ASCII what RFC 6531 adds, without white space and control characters.
 fn is_atom(atom: &str) -> bool {
     !atom.is_empty()
         && atom.chars().all(|c| match c {

@@ -1,7 +1,8 @@
-//! Every way in which a request can fail, and what the caller is told of it.
+//! Every way in which a request can fail, and what the caller is told.
 //!
-//! `Error::response` is `docs/contract.md#2-failures` as one table: each case has its status, the word that the log and the
-//! metrics use, and its sentence. Nothing else in the crate chooses a status or words a failure.
+//! `Error::response` is `docs/contract.md#2-failures` as one table: each case has its status, its outcome for the log and the
+//! metrics, and its sentence. No other part of the crate chooses a failure's status, and only an invalid body has its
+//! sentences elsewhere, in `new_contact`.
 
 use std::borrow::Cow;
 
@@ -14,8 +15,7 @@ use crate::{
 
 /// Why a request got no contact.
 ///
-/// Deliberately neither `Display` nor `std::error::Error`: it holds nothing of the request, and its one rendering is
-/// `Error::response`.
+/// It implements neither `Display` nor `std::error::Error` on purpose: `Error::response` is the only way to show it.
 #[derive(Debug)]
 pub enum Error {
     /// The path is not `/api/contacts`.
@@ -24,9 +24,9 @@ pub enum Error {
     MethodNotAllowed,
     /// More than 64 KiB of body.
     BodyTooLarge,
-    /// No `Authorization` header, or one that holds no well-formed key.
+    /// No `Authorization` header, or one without a well-formed key.
     MalformedKey,
-    /// A well-formed key that is unknown, revoked or expired; which of them is not told.
+    /// A well-formed key that is unknown, revoked or expired. The caller isn't told which.
     RefusedKey,
     /// The key may not create contacts.
     MissingScope,
@@ -34,29 +34,29 @@ pub enum Error {
     OtherWorkspace,
     /// A `Content-Type` that is not JSON.
     UnsupportedMediaType,
-    /// The body is missing or unreadable, or has invalid fields.
+    /// The body is missing or unreadable, or has invalid members.
     InvalidBody(InvalidBody),
-    /// The workspace doesn't exist or belongs to another tenant; which of them is not told.
+    /// The workspace doesn't exist or belongs to another tenant. The caller isn't told which.
     WorkspaceNotFound,
     /// The workspace has a contact with this address under another name; its id, if it has one.
     Conflict(Option<String>),
-    /// A database call failed for good.
+    /// A database call failed, and retries didn't help.
     Database(Fault),
-    /// The request's time was up before the database responded.
+    /// The request ran out of time before the database responded.
     OutOfTime,
     /// The code panicked: a defect.
     Panic,
 }
 
-/// What the caller of a failed request gets, and the word under which it is counted.
+/// What the caller of a failed request gets, and the outcome under which the request is counted.
 pub(crate) struct Failure {
     /// The HTTP status.
     pub status: StatusCode,
-    /// The outcome in log line and metrics.
+    /// The outcome in the log entry and the metrics.
     pub outcome: &'static str,
     /// The `error` member.
     pub sentence: Cow<'static, str>,
-    /// The header that this failure carries beyond those of every response.
+    /// The header that only this failure has.
     pub header: Option<(HeaderName, HeaderValue)>,
 }
 
@@ -142,7 +142,7 @@ impl Error {
                 "The service failed. The error is on our side and has been logged.",
                 None,
             ),
-            // A word of its own, because it has a remedy of its own: more capacity.
+            // A separate outcome, because operators fix it differently: with more capacity.
             Self::Database(fault) if fault.kind == FaultKind::Throttled => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "throttled",
@@ -171,8 +171,8 @@ impl Error {
     }
 }
 
-/// Where the platform's read endpoint has a contact (`docs/contract.md#response`): nothing for an id that another writer
-/// stored and that can't be part of a path as it is (RFC 3986, section 2.3).
+/// The `Location` of a contact on the platform's read endpoint (`docs/contract.md#response`). `None` if another writer stored
+/// an id that can't be part of a path without escaping (RFC 3986, section 2.3).
 pub(crate) fn location(id: &str) -> Option<(HeaderName, HeaderValue)> {
     let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     if id.is_empty() || !id.bytes().all(is_unreserved) {

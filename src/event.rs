@@ -1,8 +1,8 @@
 //! API Gateway's events, reduced to what the contract reads (`docs/contract.md#7-events`).
 //!
 //! `lambda_http`'s adapter builds a whole `http::Request` and panics on events that real callers cause: an odd `Host` or
-//! `X-Forwarded-Proto`, a space in the query string, broken base64, tens of thousands of header lines. This service reads
-//! seven things of an event, so it reads those seven, and nothing else that a caller sends can matter.
+//! `X-Forwarded-Proto`, a space in the query string, broken base64, tens of thousands of header lines. This module reads
+//! only the few members that the service needs, so whatever else a caller sends has no effect.
 
 use std::{fmt, time::SystemTime};
 
@@ -14,29 +14,29 @@ use serde::{
 
 use crate::json::JsonString;
 
-/// API Gateway's ids have 16 or 36 characters. Whoever invokes the function directly could fill the log with longer ones.
+/// API Gateway's ids have 16 or 36 characters. A direct invocation of the function could fill the log with longer ones.
 const MAX_REQUEST_ID_BYTES: usize = 64;
 
-/// An invocation, as far as this service reads it.
+/// The parts of an invocation that this service reads.
 pub struct Invocation {
-    /// Lambda's id of it.
+    /// Lambda's id of the invocation.
     pub request_id: String,
-    /// When Lambda ends it.
+    /// When Lambda ends the invocation.
     pub deadline: SystemTime,
-    /// Its event.
+    /// The event, as JSON.
     pub payload: Vec<u8>,
 }
 
 /// The two payload formats of API Gateway's Lambda proxy integrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayloadFormat {
-    /// REST APIs, and HTTP APIs that ask for it.
+    /// 1.0: REST APIs, and HTTP APIs that are configured for it.
     V1,
-    /// HTTP APIs and function URLs.
+    /// 2.0: HTTP APIs and function URLs.
     V2,
 }
 
-/// What the service reads of an event. Every text is as the caller sent it and may be anything, not even UTF-8.
+/// The parts of an event that the service reads. Every text is as the caller sent it and may contain any bytes.
 pub struct Event {
     /// The format, which the response must have too.
     pub format: PayloadFormat,
@@ -44,7 +44,7 @@ pub struct Event {
     pub method: Vec<u8>,
     /// The path, not decoded.
     pub path: Vec<u8>,
-    /// The deployment stage, which may stand before the path.
+    /// The deployment stage, which the path may begin with.
     pub stage: Option<Vec<u8>>,
     /// The id that API Gateway gave the request, unless it is too long to be one.
     pub request_id: Option<String>,
@@ -58,12 +58,12 @@ pub struct Event {
 pub struct Body {
     /// The body itself, or its base64 form.
     pub text: Vec<u8>,
-    /// Which of the two.
+    /// Whether `text` is base64.
     pub is_base64: bool,
 }
 
-/// The two headers that the service reads. One that appears more than once is joined with commas, as RFC 9110 (section
-/// 5.3) has it; neither of the two allows a list, so a repeated one is malformed.
+/// The two headers that the service reads. If a header appears more than once, its values are joined with commas (RFC 9110,
+/// section 5.3). Neither of the two may be a list, so a repeated one is malformed.
 #[derive(Default)]
 pub struct Headers {
     /// `Authorization`
@@ -72,9 +72,9 @@ pub struct Headers {
     pub content_type: Option<Vec<u8>>,
 }
 
-/// The invocation's payload is no API Gateway proxy event.
+/// The invocation's payload isn't an API Gateway proxy event.
 ///
-/// Its message is fixed: `serde_json`'s own would quote the payload, and this one goes to a log.
+/// The message is fixed, because it goes to a log and `serde_json`'s own message would quote the payload.
 #[derive(Debug)]
 pub struct NotAnApiGatewayEvent;
 
@@ -95,7 +95,7 @@ impl From<NotAnApiGatewayEvent> for Diagnostic {
     }
 }
 
-/// Both formats at once: which of the two it is shows in which members are there.
+/// An event in either format. Which members it has shows which format it is.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire<'a> {
@@ -114,7 +114,7 @@ struct Wire<'a> {
     #[serde(borrow)]
     body: Option<JsonString<'a>>,
     is_base64_encoded: Option<bool>,
-    /// Authorizer events have the members of a request, and this one.
+    /// Only events for authorizers have this member. Their other members are those of a request.
     #[serde(rename = "type")]
     authorizer: Option<IgnoredAny>,
 }
@@ -128,7 +128,7 @@ struct WireContext<'a> {
     request_id: Option<JsonString<'a>>,
     #[serde(borrow)]
     http: Option<WireHttp<'a>>,
-    /// A load balancer's event looks like a 1.0 event, but for this.
+    /// Only events of load balancers have this member. Their other members are those of a 1.0 event.
     elb: Option<IgnoredAny>,
 }
 
@@ -143,7 +143,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// It is no API Gateway proxy event of payload format 1.0 or 2.0.
+    /// It isn't an API Gateway proxy event of payload format 1.0 or 2.0.
     pub fn parse(payload: &[u8]) -> Result<Self, NotAnApiGatewayEvent> {
         // Checked here, because a string is read as bytes below: see `json.rs`.
         let payload = str::from_utf8(payload).map_err(|_| NotAnApiGatewayEvent)?;

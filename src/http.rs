@@ -31,22 +31,22 @@ use crate::{
 const PATH: &[u8] = b"/api/contacts";
 const MAX_BODY_BYTES: usize = 65_536;
 
-/// A contact that answers a request, and whether the request created it.
+/// The contact to respond with, and whether this request created it.
 struct Success {
     contact: Contact,
     created: bool,
 }
 
-/// Answers one invocation: whatever the caller or the database does, with one of the contract's responses, as JSON, and one
-/// log entry.
+/// Handles one invocation. Whatever the caller or the database does, it returns one of the contract's responses, as JSON, and
+/// writes one log entry.
 ///
 /// # Errors
 ///
-/// The payload is no API Gateway proxy event. Then there is nobody to answer, and the invocation fails.
+/// The payload isn't an API Gateway proxy event. Then there is no caller to respond to, and the invocation fails.
 ///
 /// # Panics
 ///
-/// Never: a response is a struct of strings and numbers.
+/// Never: a response is a struct of strings and numbers, which can always be written as JSON.
 pub async fn handle(store: &Store, invocation: Invocation) -> Result<Vec<u8>, NotAnApiGatewayEvent> {
     let time = budget::for_request(invocation.deadline, SystemTime::now());
     let event = Event::parse(&invocation.payload)?;
@@ -54,17 +54,18 @@ pub async fn handle(store: &Store, invocation: Invocation) -> Result<Vec<u8>, No
     let format = event.format;
     let mut log = RequestLog::start(invocation.request_id, event.request_id.clone());
     let usage = log.usage.clone();
-    // The SDK's calls make it some 16 KB, and it passes by value through every layer above: boxed, it is not copied there.
+    // With the SDK's calls in it, this future has some 16 KB. In a box, the layers above don't copy it.
     let work = Box::pin(usage.of(create_contact(store, event, &mut log)));
     let result = in_time(time, work).await;
     let response = respond(format, result, log);
     Ok(serde_json::to_vec(&response).expect("a response is JSON"))
 }
 
-/// Does a request's work, and makes a failure of a panic and of time that is up.
+/// Does a request's work. A panic, or running out of time, becomes a failure.
 async fn in_time(time: Duration, work: impl Future<Output = Result<Success, Error>>) -> Result<Success, Error> {
-    // What a panic leaves behind is the log line, whose fields are each valid by themselves, and the client, which the SDK
-    // shares between tasks that may end at any time: both are safe to go on with. The panic hook has logged the place.
+    // Two things are still used after a panic, and both are safe to use: the log entry, whose members are each valid by
+    // themselves, and the client, which the SDK shares between tasks that may end at any time. The panic hook has already
+    // logged the place.
     match tokio::time::timeout(time, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(result)) => result,
         Ok(Err(_panic)) => Err(Error::Panic),
@@ -90,8 +91,8 @@ async fn create_contact(store: &Store, event: Event, log: &mut RequestLog) -> Re
         return Err(Error::UnsupportedMediaType);
     }
 
-    // Parsed here, for the workspace id, but answered only once the key is known to be good: a caller without one learns
-    // nothing about fields.
+    // Parsed here, because the read needs the workspace id. An invalid body is reported only after the key was accepted: a
+    // caller without a valid key learns nothing about members.
     let new = body.and_then(|body| NewContact::parse(&body));
     let (grant, workspace_owner) = match &new {
         Ok(new) => {
@@ -112,7 +113,7 @@ async fn create_contact(store: &Store, event: Event, log: &mut RequestLog) -> Re
     if grant.workspace_id.is_some_and(|only| only != new.workspace_id) {
         return Err(Error::OtherWorkspace);
     }
-    // The caller gets the same response as for a workspace that doesn't exist; the operator sees in the log what is wrong.
+    // If the owner can't be read, the caller gets the same response as for a workspace that doesn't exist. The log says why.
     let owner = workspace_owner.unwrap_or_else(|fault| {
         log.fault = Some(fault);
         None
@@ -145,13 +146,13 @@ fn is_the_path(event: &Event) -> bool {
     after_stage == Some(PATH)
 }
 
-/// The body's bytes, or why there are none; a body that is too large is an error of its own, before all others.
+/// The body's bytes, or why there are none. A body that is too large is a separate error, because it is checked first.
 fn read_body(body: Option<Body>) -> Result<Result<Vec<u8>, InvalidBody>, Error> {
     let Some(Body { text, is_base64 }) = body else {
         return Ok(Err(InvalidBody::Missing));
     };
     let bytes = if is_base64 {
-        // Four characters carry three bytes; what is longer need not be decoded to be refused.
+        // Four characters of base64 are three bytes, so a text that is too long can be refused without decoding it.
         if text.len() > MAX_BODY_BYTES.div_ceil(3) * 4 {
             return Err(Error::BodyTooLarge);
         }
@@ -185,7 +186,7 @@ fn is_json(content_type: &[u8]) -> bool {
     subtype == b"json" || (is_token && subtype.len() > b"+json".len() && subtype.ends_with(b"+json"))
 }
 
-/// A response in the payload format of the event that it answers.
+/// A response, in the payload format of its event.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Response {
@@ -208,7 +209,7 @@ fn respond(format: PayloadFormat, result: Result<Success, Error>, mut log: Reque
                 (StatusCode::OK, "existing")
             };
             log.finish(status, outcome);
-            // Strings and nulls under fixed names: nothing that `serde_json` can refuse.
+            // A struct of optional strings, which `serde_json` can always write.
             let body = serde_json::to_string(&contact).expect("a contact is JSON");
             (status, body)
         }

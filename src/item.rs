@@ -1,6 +1,6 @@
-//! Reading the attributes of a DynamoDB item, whoever wrote it.
+//! Reading the attributes of a DynamoDB item, which another writer may have stored.
 //!
-//! What an attribute means is said where its item is read: [`crate::api_key`], [`crate::contact`] and [`crate::store`].
+//! The modules that read an item say what its attributes mean: [`crate::api_key`], [`crate::contact`] and [`crate::store`].
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ pub(crate) fn string<'a>(item: &'a Item, name: &'static str) -> Result<Option<&'
     }
 }
 
-/// A string, if the attribute is there and not NULL, for items that other writers may have written with nulls.
+/// A string, if the attribute is there and not NULL. Other writers may store NULL instead of leaving an attribute out.
 pub(crate) fn nullable_string<'a>(item: &'a Item, name: &'static str) -> Result<Option<&'a str>, MalformedItem> {
     match item.get(name) {
         Some(AttributeValue::Null(_)) => Ok(None),

@@ -1,9 +1,9 @@
-//! JSON strings as they really come: possibly with an unpaired surrogate.
+//! JSON strings that may contain an unpaired surrogate.
 //!
-//! RFC 8259 (section 8.2) lets a JSON string escape half of a surrogate pair, which is no Unicode text and which
-//! `serde_json` refuses to read as a `String`, failing the whole document. The contract wants the field named that holds
-//! one, and members that it doesn't list ignored whatever they hold. Read as bytes, such a half becomes its three-byte
-//! generalised UTF-8 form, which no UTF-8 check lets through.
+//! In JSON, a string may escape half of a surrogate pair (RFC 8259, section 8.2). That isn't valid Unicode. `serde_json` can't
+//! read it as a `String`, so the whole document would fail. The contract asks for more: the response must name the member with
+//! the invalid text, and members that aren't listed must be ignored whatever they contain. Here strings are read as bytes. An
+//! unpaired surrogate then has three bytes that are not valid UTF-8, so a UTF-8 check finds it.
 
 use std::{borrow::Cow, fmt, str};
 
@@ -16,7 +16,7 @@ use serde::{
 pub(crate) struct JsonString<'a>(pub Cow<'a, [u8]>);
 
 impl JsonString<'_> {
-    /// The text, unless it holds an unpaired surrogate.
+    /// The text, unless it contains an unpaired surrogate.
     pub fn as_str(&self) -> Option<&str> {
         str::from_utf8(&self.0).ok()
     }

@@ -1,12 +1,12 @@
-//! The log: one JSON object a line, and nothing personal in any of them (`docs/contract.md#8-logs`).
+//! The log: one JSON object per line, with nothing personal in it (`docs/contract.md#8-logs`).
 //!
 //! Each request leaves one entry at every log level: a `RequestEntry`, which has no room for a name, an address, a key
 //! or a body. CloudWatch counts these entries by their `outcome` with a metric filter, so they need no metric of their own.
-//! Everything else goes through `tracing`. The libraries below would log events, requests and items in their finer events;
-//! `Cargo.toml` compiles all events below a warning out of the binary.
+//! Everything else goes through `tracing`. At finer levels, the libraries would log requests and items. `Cargo.toml` compiles
+//! all messages below a warning out of the binary.
 //!
-//! A log nobody reads must not stop the service. What standard output doesn't take at once is dropped, and the next request
-//! entry says how many entries were.
+//! A log that is not read must not stop the service. If an entry can't be written to standard output immediately, it is
+//! dropped, and the next request's entry says how many were dropped.
 
 use std::{
     env,
@@ -30,7 +30,7 @@ use crate::{
     store::{Fault, Usage},
 };
 
-/// Sends events to standard output as JSON lines, panics too, without their payload.
+/// Sends log messages to standard output as lines of JSON. Panics are logged too, without their message.
 pub fn init() {
     let events = fmt::layer()
         .json()
@@ -40,13 +40,13 @@ pub fn init() {
         .with_writer(|| Output);
     tracing_subscriber::registry().with(filter()).with(events).init();
     panic::set_hook(Box::new(|panic| {
-        // The payload may quote a value; the place never does.
+        // A panic's message may quote a value; its place never does.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));
 }
 
-/// `AWS_LAMBDA_LOG_LEVEL`, or `RUST_LOG`, as a level or as directives; everything where they say nothing.
+/// `AWS_LAMBDA_LOG_LEVEL`, or else `RUST_LOG`, as a level or as directives. Without a level, all messages are logged.
 fn filter() -> Targets {
     let asked = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"]
         .into_iter()
@@ -79,7 +79,7 @@ pub(crate) struct RequestLog {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RequestEntry<'a> {
-    /// RFC 3339; without it, Lambda takes an entry for INFO, whatever its level says.
+    /// RFC 3339. Without it, Lambda treats the entry as INFO, whatever its level says.
     timestamp: String,
     level: &'static str,
     message: &'static str,
@@ -91,7 +91,7 @@ struct RequestEntry<'a> {
     status: u16,
     outcome: &'static str,
     duration_ms: f64,
-    /// The time in which the request waited for the database, retries included.
+    /// How long the request waited for the database, including retries.
     database_ms: f64,
     database_attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,7 +168,7 @@ impl RequestLog {
             init_ms: init_time().map(milliseconds),
             dropped_entries,
         };
-        // Numbers and strings under fixed names: nothing that `serde_json` can refuse.
+        // A struct of numbers and strings, which `serde_json` can always write.
         let mut line = serde_json::to_vec(&entry).expect("an entry is JSON");
         line.push(b'\n');
         if !write_line(&line) {
@@ -177,12 +177,12 @@ impl RequestLog {
     }
 }
 
-/// To the microsecond: more digits cost bytes and say nothing.
+/// Rounded to the microsecond: more digits would only cost bytes.
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }
 
-/// Microseconds, until the first request's entry has taken them.
+/// In microseconds; 0 once the first request's entry has it.
 static INIT_TIME: AtomicU64 = AtomicU64::new(0);
 
 /// Keeps how long the process took to start, for the first request's entry.
@@ -196,15 +196,15 @@ fn init_time() -> Option<Duration> {
         .map(Duration::from_micros)
 }
 
-/// Entries that standard output did not take.
+/// How many entries could not be written.
 static DROPPED_ENTRIES: AtomicU32 = AtomicU32::new(0);
 
-/// What a pipe takes at once if it takes anything (POSIX, `PIPE_BUF` on Linux).
+/// How much a pipe that is ready takes in one write without blocking (POSIX, `PIPE_BUF` on Linux).
 const PIPE_BYTES: usize = 4096;
 
-/// Writes a line if that can't block; whether it did.
+/// Writes a line if that doesn't block. Returns whether it was written.
 ///
-/// The process has one thread. Blocked by a full pipe, it would answer no request and fire no timeout.
+/// The process has one thread. If a full pipe blocked it, no request would be answered and no timeout would fire.
 fn write_line(line: &[u8]) -> bool {
     let stdout = io::stdout();
     let mut ready = [PollFd::new(&stdout, PollFlags::OUT)];

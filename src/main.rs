@@ -1,4 +1,4 @@
-//! The deployed binary; everything is in the library, where tests, benchmarks and the local run find it too.
+//! The deployed binary. Everything is in the library, so that the tests, the benchmarks and the local run can use it too.
 
 use std::process::ExitCode;
 

@@ -1,9 +1,9 @@
 //! A contact's name: normalised, checked, and split into first and last name (`docs/contract.md#name`,
 //! `docs/contract.md#names`).
 //!
-//! Nothing is dropped or re-cased: a mangled name is worse than one that is split in the wrong place. First name, space
-//! and last name are the stored name, and that name, sent again, is stored as it is: the caller's retry with what a
-//! response showed finds the same contact.
+//! Nothing is dropped, and nothing changes between upper and lower case: a changed name is worse than one that is split in
+//! the wrong place. First name, a space and last name are the stored name. If a caller sends that name, it is stored
+//! unchanged. So a request made from a response finds the same contact.
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 use icu_properties::{
@@ -13,18 +13,18 @@ use icu_properties::{
 
 const MAX_CHARS: usize = 200;
 
-/// What follows a family name and belongs to it, in any case; compared without full stops.
+/// Suffixes: they follow a family name and belong to it. Compared in any case and without full stops.
 const SUFFIXES: [&str; 8] = ["jr", "sr", "ii", "iii", "iv", "phd", "md", "esq"];
 
-/// What else follows a comma without being a first name: degrees, honours and legal forms, written so or in capitals;
-/// compared without full stops.
+/// Post-nominals: degrees, honours and legal forms, which may follow a comma and are not a first name. Compared as written here
+/// or in capitals, without full stops.
 const POST_NOMINALS: [&str; 50] = [
     "MBA", "CPA", "PMP", "RN", "JD", "DDS", "DMD", "DVM", "DO", "PE", "CFA", "LLB", "LLM", "BA", "BSc", "MA", "MSc",
     "MEng", "MPH", "DPhil", "OBE", "MBE", "CBE", "KBE", "FRS", "QC", "KC", "Inc", "LLC", "LLP", "Ltd", "Pty", "Corp",
     "Co", "plc", "GmbH", "AG", "KG", "SA", "SAS", "SARL", "BV", "NV", "AB", "AS", "ApS", "Oy", "SpA", "Srl", "&",
 ];
 
-/// What precedes a family name and belongs to it.
+/// Particles: they come before a family name and belong to it.
 const PARTICLES: [&str; 41] = [
     "van",
     "vande",
@@ -69,10 +69,11 @@ const PARTICLES: [&str; 41] = [
     "av",
 ];
 
-/// What joins two family names.
+/// Conjunctions: they join two family names.
 const CONJUNCTIONS: [&str; 2] = ["y", "e"];
 
-/// A full name: NFC, single spaces, 1 to 200 characters (Unicode scalar values), something visible and nothing harmful.
+/// A full name: NFC, single spaces, 1 to 200 characters (Unicode scalar values), at least one of them visible, and no control
+/// or bidirectional control characters.
 ///
 /// `first` alone, or `first` and `last` with one space between them, is the name as it is stored and compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,10 +83,10 @@ pub struct Name {
     first_len: usize,
 }
 
-/// Why a text is no name.
+/// Why a text isn't a valid name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidName {
-    /// Empty, only white space, or nothing that can be seen.
+    /// No visible character.
     Empty,
     /// More than 200 characters.
     TooLong,
@@ -100,7 +101,7 @@ impl Name {
     ///
     /// # Errors
     ///
-    /// The text breaks the rule of `docs/contract.md#name`; which part of it, the error says.
+    /// The text breaks the rule of `docs/contract.md#name`. The error says which part of it.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let text = ComposingNormalizerBorrowed::new_nfc().normalize(text);
         let mut full = String::with_capacity(text.len());
@@ -121,7 +122,7 @@ impl Name {
         }
         let sent = full.chars().count();
         let name = Self::split(full);
-        // Longer when stored: a comma before a post-nominal gets the space that it lacks.
+        // The stored name can be longer: if there is no space after a comma before a post-nominal, one is added.
         if sent.max(name.full.chars().count()) > MAX_CHARS {
             return Err(InvalidName::TooLong);
         }
@@ -157,13 +158,14 @@ impl Name {
             full.push_str(", ");
             full.push_str(post_nominals);
         }
-        // One word has no last name, so what follows the comma belongs to the first.
+        // If there is no last name, the post-nominals belong to the first name.
         let first_len = first_len.unwrap_or(full.len());
         Self { full, first_len }
     }
 }
 
-/// The name without what follows its last commas and consists of post-nominals alone, and each of those parts, in order.
+/// Splits off the tail: every part at the end that follows a comma and consists only of post-nominals. Returns the rest of the
+/// name, and the parts in their order.
 fn set_tail_aside(full: &str) -> (&str, Vec<&str>) {
     let mut rest = full;
     let mut tail = Vec::new();
@@ -185,13 +187,13 @@ fn last_comma_first(rest: &str) -> Option<(&str, &str)> {
     are_names.then_some((last.trim_end(), first.trim_start()))
 }
 
-/// The length of the first name in bytes; none if there is no last name.
+/// The length of the first name in bytes; `None` if there is no last name.
 fn first_name_len(rest: &str) -> Option<usize> {
     let words: Vec<&str> = rest.split(' ').collect();
     (words.len() > 1).then(|| words[..last_name_start(&words)].join(" ").len())
 }
 
-/// The index of the last name's first word, of two words or more: at least one is left for the first name.
+/// The index of the last name's first word. `words` has at least two words, and at least one is left for the first name.
 fn last_name_start(words: &[&str]) -> usize {
     let mut start = words.len() - 1;
     while start > 1 && is_suffix(words[start]) {
@@ -204,7 +206,7 @@ fn last_name_start(words: &[&str]) -> usize {
         start
     };
     start = particles(start);
-    // A conjunction takes the word before it along, so there must be one more for the first name.
+    // With a conjunction, the word before it is included too, so one more word must be left for the first name.
     if start > 2 && is_one_of(&CONJUNCTIONS, words[start - 1]) {
         start = particles(start - 2);
     }
@@ -241,8 +243,8 @@ fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether a character shows: no white space, control or format character, nothing that Unicode says to ignore in
-/// display, and not U+2800, the Braille pattern of no dots.
+/// Whether a character is visible: not white space, not a control or format character, not a character that Unicode says to
+/// ignore in display, and not U+2800, the blank Braille pattern.
 fn is_visible(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_graphic();

@@ -1,8 +1,8 @@
-//! The request body, parsed: a workspace id, a name and an address that cannot be wrong
+//! The request body, parsed: a workspace id, a name and an address that are always valid
 //! (`docs/contract.md#request-body`).
 //!
-//! All invalid fields are found in one pass and named together, so that whoever fixes an import fixes a row once. No
-//! sentence here repeats a value: it could be anything, and sentences end up in the logs of callers.
+//! All invalid members are found in one pass and named together, so that a caller can fix a row of an import in one go. No
+//! sentence here repeats a value: it could be anything, and callers write these sentences to their logs.
 
 use std::{borrow::Cow, fmt, str, str::FromStr};
 
@@ -21,7 +21,7 @@ use crate::{
 
 /// A contact that may be created.
 pub struct NewContact {
-    /// The workspace in which it is to be.
+    /// The workspace that gets the contact.
     pub workspace_id: Uuid,
     /// Its name.
     pub name: Name,
@@ -29,10 +29,10 @@ pub struct NewContact {
     pub email: Email,
 }
 
-/// Why a body is no new contact.
+/// Why a body isn't a valid new contact.
 #[derive(Debug, PartialEq, Eq)]
 pub enum InvalidBody {
-    /// There is none.
+    /// There is no body.
     Missing,
     /// The event says that it is base64, and it isn't.
     NotBase64,
@@ -40,7 +40,7 @@ pub enum InvalidBody {
     NotUtf8,
     /// It is not JSON.
     NotJson,
-    /// It is JSON, but no object.
+    /// It is JSON, but not an object.
     NotAnObject,
     /// Members are missing, of the wrong type, repeated or invalid: what is wrong with each, in the contract's order.
     Fields(Vec<&'static str>),
@@ -65,7 +65,7 @@ impl NewContact {
     ///
     /// # Errors
     ///
-    /// It is no JSON object, or members are invalid; then all of them are named.
+    /// It isn't a JSON object, or members are invalid. The error then names all of them.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidBody> {
         let body = str::from_utf8(body).map_err(|_| InvalidBody::NotUtf8)?;
         let members: Members = serde_json::from_str(body).map_err(|error| {
@@ -100,7 +100,7 @@ impl NewContact {
     }
 }
 
-/// What can be wrong with a member whatever it means. No sentence names another member than its own.
+/// The sentences for what can be wrong with any member. A sentence names only its own member.
 struct Sentences {
     missing: &'static str,
     repeated: &'static str,
@@ -147,7 +147,7 @@ fn email_fault(fault: InvalidEmail) -> &'static str {
     }
 }
 
-/// The listed members of the object, unread.
+/// The listed members of the object, not parsed yet.
 #[derive(Default)]
 struct Members<'a> {
     workspace_id: Member<'a>,

@@ -1,10 +1,13 @@
 //! The function's process: configuration, client, and the loop that asks Lambda for invocations.
 //!
-//! The loop is our own. The one of `lambda_runtime` parses each invocation's client context and Cognito identity before
-//! any handler or layer sees it, which this service never reads. One that it can't parse ends the process, or with
-//! `AWS_LAMBDA_MAX_CONCURRENCY` one worker of it after the other, and its text goes to the log. When the Runtime API is
-//! gone, its workers ask again without a pause. Both are so in `lambda_runtime` 1.5. The protocol is three calls (AWS
-//! Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes").
+//! The loop is our own, because the loop of `lambda_runtime` 1.5 has two problems:
+//!
+//! - It parses each invocation's client context and Cognito identity before any handler or layer sees the invocation. This
+//!   service never reads them. If one can't be parsed, its text goes to the log and the process ends (with
+//!   `AWS_LAMBDA_MAX_CONCURRENCY`, one worker ends each time).
+//! - If the Runtime API is gone, its workers ask again without a pause.
+//!
+//! The protocol is three calls (AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes").
 
 use std::{
     panic::AssertUnwindSafe,
@@ -37,7 +40,7 @@ pub fn run() -> ExitCode {
     };
     let executor = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // Threads look up host names. A resolver that hangs must not fill the process with them.
+        // Host names are looked up on threads. If the resolver hangs, their number must not grow without a limit.
         .max_blocking_threads(budget::NAME_LOOKUPS)
         .build();
     let executor = match executor {
@@ -51,14 +54,14 @@ pub fn run() -> ExitCode {
     let concurrency = config.concurrency;
     let store = Store::new(config);
     executor.block_on(async {
-        // A process whose connection can't be opened starts all the same, even if opening it panics.
+        // The process starts even if the connection can't be opened, and even if opening it panics.
         let _ = AssertUnwindSafe(store.open_connection()).catch_unwind().await;
         log::started_in(started.elapsed());
-        // Each worker goes on until Lambda is gone, and then none of them has anything left to do.
+        // Each worker runs until Lambda is gone. When the first one ends, the others have nothing left to do.
         let _ = try_join_all((0..concurrency).map(|_| lambda.serve(&store))).await;
     });
     tracing::error!("Lambda hands out no more invocations: the process ends");
-    // Without waiting for a name look-up that hangs.
+    // Doesn't wait for a name look-up that hangs.
     executor.shutdown_background();
     ExitCode::FAILURE
 }
@@ -86,7 +89,7 @@ impl Lambda {
         loop {
             let invocation = self.next_or_gone().await?;
             let request_id = invocation.request_id.clone();
-            // The contract's panics are answered in `http`; this is the net below it.
+            // `http` turns a panic of the request's work into a 500. This catches any other panic.
             let handled = AssertUnwindSafe(http::handle(store, invocation)).catch_unwind().await;
             let panicked = |_| {
                 Err(Diagnostic {
@@ -97,7 +100,7 @@ impl Lambda {
             match handled.map_or_else(panicked, |result| result.map_err(Diagnostic::from)) {
                 Ok(response) => self.post(&request_id, "response", None, response).await,
                 Err(error) => {
-                    // Two strings: nothing that `serde_json` can refuse.
+                    // Two strings, which `serde_json` can always write.
                     let body = serde_json::to_vec(&error).expect("a diagnostic is JSON");
                     self.post(&request_id, "error", Some(&error.error_type), body).await;
                 }
@@ -105,7 +108,7 @@ impl Lambda {
         }
     }
 
-    /// Waits for an invocation. What goes wrong a few times in a row stays: then only Lambda can help, by replacing the
+    /// Waits for an invocation. After a few failures in a row it gives up: then only Lambda can help, by replacing the
     /// process.
     async fn next_or_gone(&self) -> Result<Invocation, Gone> {
         for pause in budget::RUNTIME_API_PAUSES {
@@ -133,13 +136,13 @@ impl Lambda {
             request_id: header("lambda-runtime-aws-request-id")?.to_owned(),
             deadline: header("lambda-runtime-deadline-ms")
                 .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis.parse().ok()?)))
-                // As one that is past: none.
+                // A deadline that has passed counts as none.
                 .unwrap_or(SystemTime::UNIX_EPOCH),
             payload: payload.into(),
         })
     }
 
-    /// Hands over how an invocation ended.
+    /// Sends an invocation's response or error to Lambda.
     async fn post(&self, request_id: &str, outcome: &str, error_type: Option<&str>, body: Vec<u8>) {
         let mut request = build_request()
             .method("POST")
@@ -157,7 +160,7 @@ impl Lambda {
                 .ok(),
             Err(_) => None,
         };
-        // Lambda may have ended the invocation meanwhile; it tells the caller, and the next one is served as ever.
+        // Lambda may have ended the invocation meanwhile. Then it tells the caller, and this worker goes on.
         if status != Some(StatusCode::ACCEPTED.as_u16()) {
             tracing::warn!(requestId = request_id, status, "Lambda didn't take the response");
         }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 const BINARY: &str = env!("CARGO_BIN_EXE_create-contact");
 const UNKNOWN_KEY: &str = "sf_live_v1_nobodysnobodysnobodysnob";
 
-/// What is new with each contact and so can't stand in an example.
+/// The members that are new with each contact, so that an example can't have their values.
 const OF_ITS_OWN: [&str; 3] = ["id", "createdAt", "updatedAt"];
 
 fn document() -> &'static OpenApi {
@@ -48,7 +48,7 @@ async fn every_example_is_sent_and_gets_what_the_document_promises() {
             .map(|(status, _)| *status)
             .collect()
     };
-    // A request of the document gets the response of the same name. A contact must exist before it exists already.
+    // Each example request gets the example response of the same name. The contact is created before it can be found.
     let mut names = vec![
         "created",
         "lastNameFirst",
@@ -117,7 +117,7 @@ async fn every_example_is_sent_and_gets_what_the_document_promises() {
     assert_eq!(seen, document.answers.keys().copied().collect());
 }
 
-/// Equal, but for the members that each contact has of its own.
+/// Asserts that two bodies are equal except for the members that are new with each contact.
 fn assert_same(name: &str, body: &Value, example: &Value) {
     let (mut body, mut example) = (body.clone(), example.clone());
     for value in [&mut body, &mut example] {
@@ -242,8 +242,8 @@ fn the_request_schema_takes_what_is_right_and_refuses_what_a_schema_can_refuse()
     }
 }
 
-/// Every code point. The planes without characters (4 to 13) and for private use (15 and 16) are each alike throughout: one
-/// code point in 4,096 stands for the others.
+/// Every code point. The planes without characters (4 to 13) and for private use (15 and 16) are uniform, so one code point
+/// in 4,096 is enough there.
 fn code_points() -> impl Iterator<Item = char> {
     let sampled = ('\u{40000}'..='\u{dffff}').chain('\u{f0000}'..=char::MAX).step_by(4096);
     ('\0'..='\u{3ffff}').chain('\u{e0000}'..='\u{effff}').chain(sampled)
@@ -286,8 +286,8 @@ fn an_address_may_have_white_space_around_it_and_nothing_else() {
     }
 }
 
-/// The same of schema and library, but for the one rule that is beyond a pattern, as the description of `email` says:
-/// a domain beyond ASCII must be valid by UTS 46.
+/// Asserts that schema and library agree. One rule can't be a pattern, as the description of `email` says: a domain beyond
+/// ASCII must be valid by UTS 46.
 #[track_caller]
 fn assert_same_verdict(c: char, email: &str) {
     let (schema, library) = (document().accepts("email", email), Email::parse(email).is_ok());

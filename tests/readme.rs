@@ -57,7 +57,7 @@ fn prose(page: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The anchors that GitHub gives a page's headings, and those of its own.
+/// The anchors that GitHub makes from a page's headings, and the page's own.
 fn anchors(page: &str) -> BTreeSet<String> {
     let mut anchors = BTreeSet::new();
     for line in prose(page) {
@@ -77,13 +77,13 @@ fn anchors(page: &str) -> BTreeSet<String> {
     anchors
 }
 
-/// What stands between two strings, each time.
+/// Every text between two strings.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Vec<&'a str> {
     let rests = text.split(before).skip(1);
     rests.filter_map(|rest| Some(rest.split_once(after)?.0)).collect()
 }
 
-/// What stands in backticks.
+/// Every text in backticks.
 fn code_spans(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
@@ -302,7 +302,7 @@ fn readmes_first_command_prints_what_readme_shows_and_the_curl_line_gets_the_res
     assert_eq!(body, shown);
 }
 
-/// The modules of `src` that a file uses: what stands behind `crate::`, in braces or without.
+/// The modules of `src` that a file uses: the names after `crate::`, in braces or without.
 fn used_modules(code: &str) -> BTreeSet<String> {
     let code = code.split("#[cfg(test)]").next().unwrap_or_default();
     let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -347,7 +347,7 @@ fn no_module_of_the_function_is_used_by_one_that_it_uses() {
         uses["http"].contains("store") && uses["store"].contains("item"),
         "{uses:?}"
     );
-    // Take away what uses nothing that is left; what remains is a circle.
+    // Remove modules that use no other module that is left. What remains at the end is a circle.
     while let Some(leaf) = uses
         .iter()
         .find(|(_, used)| used.is_empty())

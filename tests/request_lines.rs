@@ -51,7 +51,7 @@ fn contact(workspace: &str, name: &str) -> String {
 
 const THROTTLING_REASON: &str = "TableReadKeyRangeThroughputExceeded";
 
-/// A DynamoDB that throttles whatever it is asked.
+/// A DynamoDB that throttles every call.
 async fn throttling_engine() -> Engine {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -66,7 +66,7 @@ async fn throttling_engine() -> Engine {
     Engine::at(&url)
 }
 
-/// Sends the events to a function of its own and returns the entries that it left.
+/// Sends the events to a new process of the function and returns the entries that it wrote.
 async fn entries(environment: Vec<(String, String)>, events: &[String]) -> Vec<Value> {
     let runtime_api = RuntimeApi::start().await.expect("a port");
     let environment = [runtime_api.environment(), environment].concat();

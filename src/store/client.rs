@@ -1,7 +1,7 @@
 //! How the DynamoDB client is built: trust, connections, times, retries.
 //!
-//! By hand, because `aws-config` would read profiles and ask services that a function never needs, and pay for it at every
-//! start.
+//! It is built without `aws-config`, which would read profiles and set up credential providers that a function never needs,
+//! and so make every start slower.
 
 use std::sync::OnceLock;
 
@@ -38,8 +38,8 @@ pub(super) fn client(config: &Config) -> Client {
         .with_max_attempts(budget::ATTEMPTS)
         .with_initial_backoff(budget::INITIAL_BACKOFF)
         .with_max_backoff(budget::MAX_BACKOFF);
-    // The SDK's retry quota protects a service from clients that retry in loops. Here each request has its own bound in
-    // attempts and time, and a quota that a bad minute has used up would fail requests that one retry saves.
+    // The SDK's retry quota protects a service from clients that retry in loops. Here each request is already limited in
+    // attempts and time. If many failures had used up the quota, requests would fail that a single retry could save.
     let quota = RetryPartition::custom("create-contact")
         .token_bucket(TokenBucket::unlimited())
         .build();
@@ -62,7 +62,7 @@ pub(super) fn client(config: &Config) -> Client {
         .retry_classifier(TransientErrors)
         .interceptor(CountAttempts)
         .interceptor(RefuseEmptyResponses)
-        // An attempt has its time; watching its throughput as well would say nothing more.
+        // Each attempt has a timeout, so watching its throughput isn't needed.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Some(endpoint) = &config.endpoint {
         sdk = sdk.endpoint_url(endpoint);
@@ -74,8 +74,8 @@ fn http_client(roots: &[u8]) -> SharedHttpClient {
     let tls = TlsContext::builder()
         .with_trust_store(TrustStore::empty().with_pem_certificate(roots))
         .build()
-        // The builder has no failing case: it only gathers what the connector reads later. The configuration has left
-        // out the certificates that could make the TLS library panic.
+        // The builder never fails: it only stores what the connector reads later. `config` has left out the certificates that
+        // could make the TLS library panic.
         .expect("a TLS context of a trust store");
     let connector = SharedHttpConnector::new(Connections {
         pooled: connector(&tls, None),
@@ -100,8 +100,8 @@ fn connector(tls: &TlsContext, max_idle: Option<usize>) -> Connector {
 
 /// A pool of connections, and new connections for the last attempts.
 ///
-/// A pool can be full of dead connections: a burst leaves many idle ones, and while Lambda has frozen the process, or
-/// after a network fault, the other side has forgotten them all. Every attempt would find the next dead one.
+/// A pool can be full of dead connections: a burst leaves many idle ones, and the other side closes them while Lambda has
+/// frozen the process, or after a network fault. Then each attempt would get another dead one.
 #[derive(Debug)]
 struct Connections {
     pooled: Connector,
@@ -122,7 +122,7 @@ impl HttpConnector for Connections {
     }
 }
 
-/// Which attempt of its operation a request is, counted from 1: the SDK says so to the service in a header.
+/// The number of the attempt that a request is, from 1. The SDK sends it to the service in a header.
 fn attempt(request: &HttpRequest) -> u32 {
     request
         .headers()

@@ -3,19 +3,19 @@
 //! | failure | retried | the caller gets |
 //! | --- | --- | --- |
 //! | throttled: `ThrottlingException`, `ProvisionedThroughputExceededException`, `RequestLimitExceeded` | yes | 503 |
-//! | `UnprocessedKeys` in a 200 | yes, by [`Store::read`](super::Store::read), only for what is missing | 503 |
+//! | `UnprocessedKeys` in a 200 | yes, by [`Store::read`](super::Store::read), only the missing keys | 503 |
 //! | any 5xx | yes | 503 |
 //! | connection refused, reset or closed; a name that doesn't resolve; a TLS handshake that fails | yes | 503 |
 //! | no response within the attempt's time | yes | 503 |
-//! | a response that is not HTTP, empty, cut, not DynamoDB's JSON, or a batch without `Responses` | yes | 503 |
+//! | a response that is not HTTP, empty, cut off, not DynamoDB's JSON, or a batch without `Responses` | yes | 503 |
 //! | another write was in the way: `TransactionConflictException`, `ReplicatedWriteConflictException` | yes | 503 |
-//! | the clock was off: `InvalidSignatureException`, `RequestTimeTooSkewed`, `RequestExpired` | yes: the SDK corrects its clock by each response | 500 |
+//! | the clock was wrong: `InvalidSignatureException`, `RequestTimeTooSkewed`, `RequestExpired` | yes: the SDK corrects its clock with each response | 500 |
 //! | `AccessDeniedException`, `UnrecognizedClientException`, `ExpiredTokenException`: credentials never change in a process | no | 500 |
 //! | `ResourceNotFoundException`: a table is missing | no | 500 |
 //! | any other 4xx: the request is wrong, a defect | no | 500 |
-//! | an item that can't be read: a defect of whoever wrote it | no | 500 |
+//! | an item that can't be read: its writer has to fix it | no | 500 |
 //!
-//! The SDK retries the transient errors that it knows; [`TransientErrors`] tells it of the others.
+//! The SDK retries the transient errors that it knows. [`TransientErrors`] makes it retry the others too.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ use aws_sdk_dynamodb::{
 
 use crate::item::MalformedItem;
 
-/// Why a database call failed, and what the log may know of it: never a value of the request or of an item.
+/// Why a database call failed, with what may be logged about it: never a value of the request or of an item.
 #[derive(Debug)]
 pub struct Fault {
     /// The DynamoDB operation.
@@ -45,7 +45,7 @@ pub struct Fault {
     pub kind: FaultKind,
     /// DynamoDB's error code, if it responded with one.
     pub code: Option<String>,
-    /// Why DynamoDB throttled the call, by its own words for it.
+    /// Why DynamoDB throttled the call: DynamoDB's own names for the reasons.
     pub throttling_reasons: Vec<String>,
     /// DynamoDB's id of the last attempt, if it responded.
     pub request_id: Option<String>,
@@ -64,7 +64,7 @@ pub enum FaultKind {
     Unreachable,
     /// A response that could not be read.
     Unreadable,
-    /// The credentials may not do this, are wrong, have expired, or the clock is off.
+    /// The credentials lack a permission, are wrong or have expired, or the clock is wrong.
     Denied,
     /// A table doesn't exist.
     NoSuchTable,
@@ -79,7 +79,7 @@ pub enum FaultKind {
 pub enum Remedy {
     /// It is transient: the caller retries the request.
     Retry,
-    /// It stays until somebody fixes the deployment or the data.
+    /// It doesn't go away until an operator fixes the deployment or the data.
     Operator,
 }
 
@@ -121,7 +121,7 @@ impl Fault {
         }
     }
 
-    /// The request's time was up while this operation was under way.
+    /// The request ran out of time during this operation.
     pub(crate) fn out_of_time(operation: &'static str) -> Self {
         Self::new(operation, FaultKind::TimedOut)
     }
@@ -131,19 +131,19 @@ impl Fault {
         Self::new(operation, FaultKind::MalformedItem(attribute))
     }
 
-    /// The SDK's error, less everything that could show a request or an item.
+    /// The SDK's error, without anything that could show a request or an item.
     pub(super) fn of<E: ProvideErrorMetadata + Throttling>(operation: &'static str, error: &SdkError<E>) -> Self {
         let kind = match error {
             SdkError::TimeoutError(_) => FaultKind::TimedOut,
             SdkError::DispatchFailure(failure) if failure.is_timeout() => FaultKind::TimedOut,
-            // What is no HTTP is neither an I/O error nor a timeout.
+            // A response that isn't HTTP is neither an I/O error nor a timeout.
             SdkError::DispatchFailure(failure) if failure.is_other() => FaultKind::Unreadable,
             SdkError::DispatchFailure(_) => FaultKind::Unreachable,
             SdkError::ResponseError(_) => FaultKind::Unreadable,
             SdkError::ServiceError(service) => {
                 kind_of_response(service.raw().status().as_u16(), service.err().meta().code())
             }
-            // `SdkError` is open to new cases; what could not even be sent is a defect.
+            // The request could not be built, which is a defect. `SdkError` may also get new cases.
             _ => FaultKind::Rejected,
         };
         let reasons = error.as_service_error().map_or(&[][..], Throttling::reasons);
@@ -163,14 +163,14 @@ impl Fault {
 }
 
 /// An error code, a throttling reason or a request id as DynamoDB writes them. They come from the network and go to the
-/// log, so nothing else and nothing longer passes.
+/// log, so any other or longer text is dropped.
 pub(super) fn identifier(text: &str) -> Option<String> {
     let is_one =
         (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     is_one.then(|| text.to_owned())
 }
 
-/// The reasons that DynamoDB gives for throttling, wherever an operation's error has them.
+/// The reasons that DynamoDB gives for throttling, in the error type of each operation.
 pub(super) trait Throttling {
     fn reasons(&self) -> &[ThrottlingReason];
 }
@@ -219,14 +219,14 @@ fn kind_of_response(status: u16, code: Option<&str>) -> FaultKind {
             | "RequestTimeTooSkewed",
         ) => FaultKind::Denied,
         _ if status >= 500 => FaultKind::Failed,
-        // A 2xx that is an error is one whose body could not be read; an error without a code is no response of DynamoDB's.
+        // The body of a 2xx could not be read, or an error has no code and so isn't DynamoDB's.
         None => FaultKind::Unreadable,
         Some(_) => FaultKind::Rejected,
     }
 }
 
-/// A signature that is refused because of its time. The SDK takes the service's clock from each response, so the next
-/// attempt has the right time; its own classifier misses the case in which this machine's clock was put right meanwhile.
+/// Whether a signature was refused because of its time. The SDK corrects its clock with each response, so the next attempt
+/// has the right time. The SDK's own classifier doesn't retry if this machine's clock was corrected in the meantime.
 fn is_about_the_clock(code: Option<&str>) -> bool {
     matches!(
         code,
@@ -234,7 +234,7 @@ fn is_about_the_clock(code: Option<&str>) -> bool {
     )
 }
 
-/// Has the SDK retry every transient error, by the same table that decides on the caller's response.
+/// Makes the SDK retry every transient error, according to the same table that decides the caller's response.
 #[derive(Debug)]
 pub(super) struct TransientErrors;
 
@@ -261,7 +261,7 @@ impl ClassifyRetry for TransientErrors {
             }
             // A response that could not be read, by the SDK or by `RefuseEmptyResponses`.
             (None, Some(_)) => true,
-            // The SDK knows broken connections and timeouts; what is left is a response that is not HTTP.
+            // The SDK itself retries broken connections and timeouts. That leaves a response that isn't HTTP.
             _ => error.as_connector_error().is_some_and(ConnectorError::is_other),
         };
         if is_transient {
@@ -272,8 +272,8 @@ impl ClassifyRetry for TransientErrors {
     }
 }
 
-/// Makes an error of a 200 that says nothing: DynamoDB always sends a JSON object, and with a batch always `Responses`.
-/// The SDK reads an empty body as an empty object, which would be an unknown key, or a contact that was written.
+/// Turns an empty 200 into an error. DynamoDB always sends a JSON object, and for a batch always `Responses`. The SDK reads an
+/// empty body as an empty object, which would mean an unknown key, or a contact that was written.
 #[derive(Debug)]
 pub(super) struct RefuseEmptyResponses;
 

@@ -1,9 +1,9 @@
 //! The two DynamoDB calls of a request, with what their results mean (`docs/contract.md#calls`,
 //! `docs/contract.md#3-the-same-contact-twice`).
 //!
-//! A request reads once (`BatchGetItem` of key and workspace, or `GetItem` of the key alone where the body names no
-//! workspace) and writes once (a conditional `PutItem`). The SDK retries by itself: `fault.rs` says which failures,
-//! `budget.rs` how often and for how long.
+//! A request reads once: `BatchGetItem` of the key and the workspace, or `GetItem` of the key alone if the body is invalid.
+//! Then it writes once, with a conditional `PutItem`. The SDK retries by itself: `fault.rs` says which failures are retried,
+//! and `budget.rs` how often and for how long.
 
 mod client;
 mod fault;
@@ -30,24 +30,24 @@ use crate::{
     new_contact::NewContact,
 };
 
-/// The operations, by the names that they have in log entries.
+/// The names of the operations in log entries.
 const READ: &str = "BatchGetItem";
 const READ_KEY: &str = "GetItem";
 const WRITE: &str = "PutItem";
 
-/// The `keyHash` of no key: a hash has 64 digits. Reading it opens the connection.
+/// A `keyHash` that no key has, because a hash has 64 digits. It is read to open the connection.
 const NO_KEY: &str = "-";
 
-/// What the tables say of a request's key and workspace.
+/// What the tables say about a request's key and workspace.
 pub struct Access {
     /// What the key grants; nothing if it is unknown, revoked or expired.
     pub grant: Option<Grant>,
-    /// The tenant that owns the workspace, if there is one. An owner that can't be read is not the key's tenant, and not
-    /// the caller's concern, so it is no failure of the read.
+    /// The tenant that owns the workspace, if the workspace exists. If the owner can't be read, the caller gets the response
+    /// for a missing workspace and the log gets the fault, so this doesn't fail the read.
     pub workspace_owner: Result<Option<Uuid>, Fault>,
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Written {
     /// This request created the contact.
@@ -59,8 +59,8 @@ pub enum Written {
 }
 
 impl Written {
-    /// What a failed condition means: the stored item is our own, from an attempt whose response was lost, or it was
-    /// there before. See [`Store::create`].
+    /// What a failed condition means. The stored item is either our own, from an attempt whose response was lost, or it
+    /// existed before. See [`Store::create`].
     #[must_use]
     pub fn after_failed_condition(ours: StoredContact, stored: StoredContact) -> Self {
         if stored.contact.id == ours.contact.id {
@@ -91,18 +91,18 @@ impl Store {
 
     /// Opens the connection that the first request will use, by reading a key that no caller can have.
     ///
-    /// At its start a process has a whole CPU; an invocation has the share that its memory buys, on which DNS, TCP and a
-    /// TLS handshake take many times as long. Whatever comes back is ignored, and so is what takes too long.
+    /// While it starts, a process has a whole CPU. During an invocation it has only the share that its memory buys, and DNS,
+    /// TCP and a TLS handshake take many times as long. The response is ignored, and so are errors and timeouts.
     pub async fn open_connection(&self) {
         let read = self.get_key(NO_KEY).send();
         let _ = tokio::time::timeout(budget::OPEN_CONNECTION, read).await;
     }
 
-    /// Reads what a key grants, where the body names no workspace that could be read with it.
+    /// Reads what a key grants, for a request whose body is invalid: its workspace isn't needed.
     ///
     /// # Errors
     ///
-    /// The call failed for good, or the key's item can't be read.
+    /// The call failed despite retries, or the key's item can't be read.
     pub async fn read_key(&self, key: &KeyHash) -> Result<Option<Grant>, Fault> {
         let _timed = usage::begin(READ_KEY);
         let response = self
@@ -115,12 +115,12 @@ impl Store {
 
     /// Reads what a key grants and whose a workspace is, in one call.
     ///
-    /// `BatchGetItem` may respond with 200 and leave keys out because they were throttled. That is not "not found", so
-    /// what is missing is asked for again.
+    /// `BatchGetItem` may respond with 200 and leave out keys that were throttled. That doesn't mean "not found", so those
+    /// keys are read again.
     ///
     /// # Errors
     ///
-    /// The call failed for good, keys were still left out of its last attempt, or the key's item can't be read.
+    /// The call failed despite retries, its last attempt still left out keys, or the key's item can't be read.
     pub async fn read(&self, key: &KeyHash, workspace_id: Uuid) -> Result<Access, Fault> {
         let _timed = usage::begin(READ);
         let request = |name: &str, value: String| {
@@ -172,18 +172,19 @@ impl Store {
         })
     }
 
-    /// Writes a contact, unless its address has one already.
+    /// Writes a contact, unless the workspace already has one with its address.
     ///
-    /// A write whose response is lost has an unknown outcome, and the SDK retries it. If the first attempt was applied,
-    /// the second fails its condition, and the failure carries the stored item: the one that this very request wrote. Its
-    /// `id` tells. The id is 74 random bits made for this request and sent nowhere else, so whoever finds it in the table
-    /// made it, and no other request can be told "created" for the same item: the condition lets one write of an address
-    /// through, ever, and only that write's id is stored. An attempt that arrives after the response, however late, fails
-    /// the same condition and changes nothing. `tests/faults/model.rs` walks through every interleaving of this.
+    /// If the response to a write is lost, nobody knows whether the write was applied, and the SDK retries it. If the first
+    /// attempt was applied, the condition of the second fails, and the failure contains the stored item. Its `id` shows that
+    /// this request wrote it: the id has 74 random bits, was made for this request, and was sent nowhere else.
+    ///
+    /// No other request can get "created" for the same item: the condition lets only one write of an address succeed, and
+    /// only the id of that write is stored. An attempt that arrives late, even after the response, fails the same condition
+    /// and changes nothing. `tests/faults/model.rs` checks every interleaving of this.
     ///
     /// # Errors
     ///
-    /// The call failed for good. The contact may exist then; the caller's retry finds it.
+    /// The call failed despite retries. The contact may exist in that case, and the caller's retry finds it.
     pub async fn create(&self, ours: StoredContact, new: &NewContact) -> Result<Written, Fault> {
         let _timed = usage::begin(WRITE);
         let written = self
@@ -218,7 +219,7 @@ impl Store {
     }
 }
 
-/// What a key's item grants now. A key that can't be read grants nothing, and is a defect of whoever wrote it.
+/// What a key's item grants now. An item that can't be read is a fault, and grants nothing.
 fn grant(operation: &'static str, item: Option<Item>) -> Result<Option<Grant>, Fault> {
     item.map(|item| Grant::from_item(&item, Utc::now().timestamp()))
         .transpose()

@@ -1,4 +1,4 @@
-//! What a request asks of the database: how often, for how long, and which operation last.
+//! How a request uses the database: the number of attempts, the time, and the last operation.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,8 +16,8 @@ tokio::task_local! {
 
 /// A request's use of the database, shared between the request, which reads it when it ends, and the calls that it makes.
 ///
-/// The calls find it through the task they run in. The client has one interceptor for all requests, because an interceptor
-/// for each call makes the SDK put its whole configuration together again.
+/// The calls find it in a task-local variable. The client has one interceptor for all requests, because with an interceptor
+/// for each call the SDK would build its whole configuration again each time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Usage(Arc<Mutex<Totals>>);
 
@@ -33,7 +33,7 @@ pub(crate) struct Totals {
 }
 
 impl Usage {
-    /// The same work, whose calls are counted here.
+    /// Counts the calls that `work` makes.
     pub fn of<F: Future>(&self, work: F) -> impl Future<Output = F::Output> {
         USAGE.scope(self.clone(), work)
     }
@@ -44,15 +44,15 @@ impl Usage {
     }
 
     fn lock(&self) -> MutexGuard<'_, Totals> {
-        // The totals are valid after every statement that changes them, a panic between two of them included.
+        // The totals are valid after every single change, so a panic while the lock is held does no harm.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An operation that is under way; its time counts until this is dropped, by a timeout too.
+/// An operation in progress. Its time is counted until this is dropped, also when a timeout drops it.
 pub(super) struct Timed(Instant);
 
-/// An operation begins.
+/// Starts to time an operation.
 pub(super) fn begin(operation: &'static str) -> Timed {
     change(|totals| totals.operation = Some(operation));
     Timed(Instant::now())
@@ -64,12 +64,12 @@ impl Drop for Timed {
     }
 }
 
-/// Outside a request, as when the process opens its connection, there is nothing to count for.
+/// Does nothing outside a request, for example when the process opens its connection.
 fn change(change: impl FnOnce(&mut Totals)) {
     let _ = USAGE.try_with(|usage| change(&mut usage.lock()));
 }
 
-/// Counts each attempt for the request whose task it is made in.
+/// Counts each attempt for the request in whose task it is made.
 #[derive(Debug)]
 pub(super) struct CountAttempts;
 

@@ -100,7 +100,7 @@ def main(url: str, key: str, workspace: str, work: str):
     faulty = f"http://127.0.0.1:{server.server_port}/api/contacts"
 
     for client, command in programs(pathlib.Path(work).resolve()).items():
-        # A workspace is the local run's for as long as it lives, so the address is new with each run of this.
+        # The local run keeps its contacts until it ends, so each run of this script uses new addresses.
         email = f"jan.{uuid.uuid4().hex}@acme-customer.de"
         unknown_key = "sf_live_v1_nobodysnobodysnobodysnob"
         id_pattern = r"[0-9a-f]{8}-[0-9a-f-]{27}"

@@ -1,4 +1,4 @@
-"""Lets requests that schemathesis makes up get past the workspace: a random one exists nowhere, and all would end at 404.
+"""Gives the requests that schemathesis generates an existing workspace. With a random one, all of them would get 404.
 
 With a workspace of the local run, what the schemas call a name and an address is what the service must take.
 """

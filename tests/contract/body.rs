@@ -1,4 +1,4 @@
-//! Sections 1 and 4: what is taken, what is made of it, what is refused.
+//! The contract's sections 1 and 4: what is accepted, what the response shows, and what is refused.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -218,6 +218,6 @@ async fn a_body_that_cannot_be_read_is_told_apart() {
         400,
         &["object"],
     );
-    // The process lives.
+    // The process survived.
     assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
 }

@@ -1,4 +1,4 @@
-//! `events/`: every file is sent, and its answer compared with the one beside it.
+//! `events/`: every event is sent, and its response compared with the file beside it.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::BINARY;
 
-/// `"{uuid}"` and `"{date-time}"` stand for what is new in every run.
+/// `"{uuid}"` and `"{date-time}"` replace the values that are new in every run.
 fn matches(expected: &Value, found: &Value) -> bool {
     match (expected, found) {
         (Value::String(expected), Value::String(found)) if expected.contains('{') => {

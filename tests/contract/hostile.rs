@@ -1,4 +1,4 @@
-//! Whatever is sent: an answer of the contract's, no 500, no invocation error, and a process that lives.
+//! Whatever is sent gets a response of the contract, but no 500 and no invocation error, and the process survives.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use crate::{BINARY, service};
 
-/// Sends an event, written as it is; anything but an answer below 500 is a failure.
+/// Sends an event exactly as it is written. Anything but a response below 500 fails the test.
 async fn survives(service: &Service, event: &str) -> Answer {
     match service.runtime_api.invoke(event).await {
         Outcome::Response(response) => {
@@ -116,7 +116,7 @@ async fn hostile_events_are_survived_in_bounded_memory() {
         200,
         "the process lives, and the harmless ones were taken"
     );
-    // Linux tells the most that a process has ever had. The largest event is 5 MB; nothing may add up.
+    // Linux reports the peak of a process's memory. The largest event is 5 MB, and memory must not add up over events.
     if let Some(peak) = function.id().and_then(peak_memory) {
         assert!(peak < 100_000, "{peak} kB");
     }
@@ -151,7 +151,7 @@ async fn deep_and_long_json_is_survived_and_ignored_where_it_does_not_matter() {
     }
 }
 
-/// Runs a property on the service; its cases are sent one after the other.
+/// Checks a property on the service. Its cases are sent one after the other.
 async fn property<S: Strategy<Value = Value> + Send + 'static>(service: Service, strategy: S) {
     let handle = Handle::current();
     let service = std::sync::Arc::new(service);

@@ -1,4 +1,4 @@
-//! `docs/contract.md#8-logs`: what a whole run leaves in the logs, and what it never does.
+//! `docs/contract.md#8-logs`: what a whole run writes to the logs, and what it never writes.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::BINARY;
 
-/// Every kind of request that this service can answer, and an event that it can't.
+/// Every kind of request that the service responds to, and an event that it can't respond to.
 async fn one_of_each(service: &Service) {
     let good = service.request("Zaphod Beeblebrox", "zaphod@heart-of-gold.example");
     let statuses = async |request: &_, expected: &[u16]| {

@@ -1,7 +1,7 @@
 //! The contract, sentence by sentence, against the real binary behind a Runtime API and a real DynamoDB engine.
 //!
-//! Each test has a service with tables of its own, so they run side by side. What a test needs beyond that is in the
-//! `harness` crate; the faults of the database have a test target of their own, `tests/faults`.
+//! Each test has a service with tables of its own, so they run side by side. What the tests share is in the
+//! `harness` crate. The faults of the database have their own test target, `tests/faults`.
 
 mod body;
 mod events;

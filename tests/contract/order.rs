@@ -1,4 +1,4 @@
-//! `docs/contract.md#2-failures`: each failure, and which of two comes first.
+//! `docs/contract.md#2-failures`: each failure, and which one comes first if there are several.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use harness::{
@@ -138,7 +138,7 @@ async fn a_workspace_that_does_not_exist_and_one_of_another_tenant_get_the_same_
     assert_eq!(service.contacts().await, []);
 }
 
-/// Requests with more and more of what can be wrong with one taken away: each is refused for the first that is left.
+/// A request with everything wrong, fixed step by step: each time it is refused for the first mistake that is left.
 #[tokio::test]
 async fn the_checks_have_an_order() {
     let service = service().await;

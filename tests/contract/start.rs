@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::BINARY;
 
-/// The lines of a process that must not start.
+/// What a process writes that must fail to start.
 async fn refused(service: &Service, changes: &[(&str, &str)]) -> String {
     let function = service.process(changes);
     let status = tokio::select! {
@@ -143,7 +143,7 @@ async fn a_secret_is_not_in_the_line_of_a_failed_start() {
     assert!(!line.contains("open-sesame"));
 }
 
-/// A file that is gone when this is.
+/// A file that is removed when this is dropped.
 struct Pem(PathBuf);
 
 impl Pem {
@@ -180,7 +180,7 @@ async fn the_certificates_of_the_ca_bundle_are_trusted_and_no_others() {
         assert_eq!(answer.status, status, "{ca_bundle}");
         function.stop().await;
     }
-    // The function reads the contract's variables and no others: this one is the TLS libraries' own.
+    // The function reads the contract's variables and no others. Other TLS clients would read this one.
     let function = service.process(&[
         ("AWS_ENDPOINT_URL_DYNAMODB", &tls.url),
         ("SSL_CERT_FILE", bundle.path()),

@@ -1,8 +1,8 @@
-//! The write of unknown outcome, in every interleaving.
+//! A write whose outcome is unknown, in every interleaving.
 //!
-//! A small world: callers that send the same address until they have an answer, requests that send their write again when
-//! no answer comes, a network that loses or delays writes and answers, processes that crash. The search visits every state
-//! that can be reached. What a failed condition means is not modelled but decided by the service's own code.
+//! The model has callers that send the same address until they have a response, requests that retry their write if no
+//! response comes, a network that loses or delays writes and responses, and processes that crash. The search visits every
+//! reachable state. The meaning of a failed condition is not part of the model: the service's own code decides it.
 
 use std::collections::HashSet;
 
@@ -11,30 +11,30 @@ use create_contact::{contact::StoredContact, new_contact::NewContact, store::Wri
 use serde_json::json;
 use uuid::Uuid;
 
-/// How often a request sends its write.
+/// How often a request sends its write at most.
 const SENDS: u8 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Request {
-    /// The caller has not sent it yet: its earlier try has not ended.
+    /// The caller has not sent it yet, because its earlier attempt has not ended.
     Unsent,
-    /// Waiting for an answer; so many sends are left.
+    /// Waiting for a response; this many attempts are left.
     Waiting(u8),
-    /// Ended with this status, or with none: the process crashed, or the answer to the caller was lost.
+    /// Ended with this status, or with none: the process crashed, or the response to the caller was lost.
     Ended(Option<u16>),
 }
 
-/// What DynamoDB answered to a copy of a request's write: nothing was there, or this request's item.
+/// DynamoDB's response to one attempt of a write: it was applied (`None`), or there was the item of this request.
 type Answer = Option<usize>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct State {
-    /// The request whose item stands in the table.
+    /// The request whose item is in the table.
     item: Option<usize>,
     requests: Vec<Request>,
-    /// Copies of writes that are under way, by request, sorted.
+    /// The attempts of writes that have not arrived yet, by request, sorted.
     writes: Vec<usize>,
-    /// Answers that are under way, sorted.
+    /// The responses that have not arrived yet, sorted.
     answers: Vec<(usize, Answer)>,
 }
 
@@ -46,15 +46,15 @@ fn contact(name: &str) -> StoredContact {
 }
 
 struct World {
-    /// The name that each request brings; each caller's tries stand together.
+    /// The name in each request; the attempts of one caller are next to each other.
     names: Vec<String>,
     tries: usize,
-    /// The status that the service gives to a request whose write found another's item, or its own.
+    /// The status of a request whose write found an item, by the request and the item's own request.
     statuses: Vec<Vec<u16>>,
 }
 
 impl World {
-    /// So many callers with these names, all with the same address, each with so many tries.
+    /// One caller for each of these names, all with the same address, each with `tries` attempts.
     fn new(names: &[&str], tries: usize) -> Self {
         let names: Vec<String> = names
             .iter()
@@ -85,7 +85,7 @@ impl World {
         }
     }
 
-    /// Whether a caller sends this request now: its first, or one whose predecessor ended without a final answer.
+    /// Whether a caller may send this request now: it is its first, or the one before it ended without a final response.
     fn may_send(&self, state: &State, request: usize) -> bool {
         state.requests[request] == Request::Unsent
             && (request.is_multiple_of(self.tries)
@@ -98,7 +98,7 @@ impl World {
         let mut step = |change: &dyn Fn(&mut State)| {
             let mut state = state.clone();
             change(&mut state);
-            // Nobody waits for an answer to a request that has ended: states that differ only in those are one.
+            // A request that has ended waits for no response, so states that differ only in such responses are the same.
             let State { requests, answers, .. } = &mut state;
             answers.retain(|&(request, _)| matches!(requests[request], Request::Waiting(_)));
             state.writes.sort_unstable();
@@ -148,7 +148,7 @@ impl World {
         next
     }
 
-    /// What must hold in every state, and from it to each next one.
+    /// What must be true of every state and of every step.
     fn check(&self, state: &State, next: &State) {
         assert!(
             state.item.is_none() || state.item == next.item,
@@ -174,7 +174,7 @@ impl World {
         assert!(created <= 1, "two were created: {next:?}");
     }
 
-    /// Visits every state; their number.
+    /// Visits every state and returns their number.
     fn visit(&self) -> usize {
         let mut seen = HashSet::from([self.start()]);
         let mut waiting = vec![self.start()];

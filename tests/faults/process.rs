@@ -59,7 +59,7 @@ async fn a_process_killed_between_write_and_answer_leaves_a_contact_that_the_cal
         let (service, request) = (Arc::clone(&service), request.clone());
         async move { service.send(&request).await }
     });
-    // The write is under way; it is applied when the item stands in the table.
+    // The write was sent. It is applied when the item is in the table.
     service.proxy.wait_for_calls(2).await;
     let stored = loop {
         if let Some(item) = service.contacts().await.pop() {
@@ -107,7 +107,7 @@ async fn a_request_that_hangs_does_not_hold_the_others_of_its_process() {
         .expect("in time")
         .expect("no panic");
     assert_eq!(answer.status, 503);
-    // Each counts its own attempts, however they take turns.
+    // Each request counts only its own attempts, in whatever order they run.
     for line in service.stop().await {
         let line: Value = serde_json::from_str(&line).unwrap();
         if line["outcome"] == "created" {
@@ -305,7 +305,7 @@ async fn client_context_and_cognito_identity_are_never_read() {
 #[tokio::test]
 async fn a_panic_is_500_leaves_its_place_in_the_log_and_the_process_serves_the_next_request() {
     let service = Service::without_process(BINARY).await;
-    // How much memory a process takes that looks up no name, and so starts no thread.
+    // How much memory a process needs that looks up no name, and so starts no thread.
     let function = service.process(&[]);
     assert_eq!(
         service.send(&service.request("Grace", "grace@acme.de")).await.status,

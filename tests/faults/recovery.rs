@@ -1,4 +1,4 @@
-//! Single faults that need more than breaking a call: left out keys, deadlines, clocks, connections.
+//! Faults that need more than one broken call: keys that are left out, deadlines, clocks, connections.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{ATTEMPTS, BINARY, break_first};
 
-/// The last request's line.
+/// The last request's log entry.
 async fn last_line(service: &Service) -> Value {
     let lines = service.stop().await;
     let mut lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -67,7 +67,7 @@ async fn a_clock_that_is_put_right_costs_a_retry_and_no_error() {
             .await
             .status
     };
-    // One wrong `Date`, on a response that is retried anyway, and the SDK takes its own clock for wrong.
+    // After a single wrong `Date`, on a response that is retried anyway, the SDK thinks that its own clock is wrong.
     let seen = AtomicUsize::new(0);
     service.proxy.plan(move |_, call| {
         if seen.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -76,10 +76,10 @@ async fn a_clock_that_is_put_right_costs_a_retry_and_no_error() {
         call.signed_at.starts_with("2100").then_some(Fault::SignatureExpired)
     });
     assert_eq!(send("ada").await, 201);
-    // The machine's clock is off, as DynamoDB sees it, and the SDK learns by how much.
+    // For DynamoDB the machine's clock is wrong, and the SDK learns by how much.
     break_first(&service, "BatchGetItem", Fault::ClockSkew, 1);
     assert_eq!(send("grace").await, 201);
-    // Then it is put right.
+    // Then the clock is corrected.
     service
         .proxy
         .plan(|_, call| call.signed_at.starts_with("2100").then_some(Fault::SignatureExpired));
@@ -131,7 +131,7 @@ async fn a_deadline_in_the_past_counts_as_none() {
 #[tokio::test]
 async fn a_database_that_refuses_connections_is_503() {
     let service = Service::without_process(BINARY).await;
-    // Bound and not listening: nobody else can take the port, and nobody answers at it.
+    // Bound, but not listening: no other program can take the port, and connections are refused.
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
     let port = socket.local_addr().expect("bound").port();

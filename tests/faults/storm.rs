@@ -14,7 +14,7 @@ use crate::BINARY;
 
 const ROWS: usize = 1_000;
 const PROCESSES: usize = 4;
-/// What can go wrong with a call, but for hanging: that costs two seconds each time, and is tested by itself.
+/// What can go wrong with a call, except that it hangs: that would take seconds each time and is tested elsewhere.
 const FAULTS: [Fault; 7] = [
     Fault::Answer(400, "ThrottlingException"),
     Fault::Answer(400, "ProvisionedThroughputExceededException"),
@@ -25,7 +25,7 @@ const FAULTS: [Fault; 7] = [
     Fault::NotJson,
 ];
 
-/// A random number from the one before it (xorshift64; Marsaglia, "Xorshift RNGs", 2003).
+/// The next random number (xorshift64; Marsaglia, "Xorshift RNGs", 2003).
 fn next(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -33,7 +33,7 @@ fn next(state: &mut u64) -> u64 {
     *state
 }
 
-/// Sends a row until it has a final answer, as an import does; the status and the contact's id.
+/// Sends a row until it gets a final response, as an import does. Returns the status and the contact's id.
 async fn import(service: &Service, row: usize) -> (u16, String) {
     let request = service.request(&format!("Row {row}"), &format!("row{row}@acme.de"));
     loop {

@@ -41,7 +41,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// The file is no database, or there is no port to be had.
+    /// The file isn't a database, or no port is free.
     pub fn embedded(data: Option<&Path>) -> io::Result<Self> {
         let database = match data {
             Some(path) => Database::new(&path.to_string_lossy()),
@@ -83,11 +83,11 @@ impl Engine {
         Client::from_conf(config)
     }
 
-    /// Creates the template's tables under names that begin with `prefix`; those that exist stay as they are.
+    /// Creates the template's tables under names that begin with `prefix`. Existing tables are left unchanged.
     ///
     /// # Errors
     ///
-    /// The template can't be used, or the engine refuses: a sentence.
+    /// A sentence, if the template can't be used or the engine refuses.
     pub async fn create_tables(&self, template: &Path, prefix: &str) -> Result<Tables, String> {
         let client = self.client();
         for table in template::tables(template)? {

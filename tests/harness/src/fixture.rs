@@ -1,4 +1,4 @@
-//! What stands in the tables before a request: keys and workspaces.
+//! What the tables contain before a request: keys and workspaces.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ pub struct Key<'a> {
     pub key: &'a str,
     /// The tenant that it belongs to.
     pub tenant_id: &'a str,
-    /// Its scopes; none makes the attribute absent.
+    /// Its scopes. If there are none, the attribute is absent.
     pub scopes: &'a [&'a str],
     /// The workspace that it is restricted to.
     pub workspace_id: Option<&'a str>,
@@ -94,16 +94,16 @@ pub const DEMO_WORKSPACES: [&str; 2] = [
 ];
 /// Its key.
 pub const DEMO_KEY: &str = "sf_test_v1_LocalDemoKeyLocalDemoKey";
-/// A key of its that may not create contacts.
+/// A key of this tenant that may not create contacts.
 pub const DEMO_READ_KEY: &str = "sf_test_v1_LocalReadKeyLocalReadKey";
-/// A key of its that is restricted to its second workspace.
+/// A key of this tenant that is restricted to its second workspace.
 pub const DEMO_RESTRICTED_KEY: &str = "sf_test_v1_LocalOnlyKeyLocalOnlyKey";
-/// A key of its that has expired.
+/// A key of this tenant that has expired.
 pub const DEMO_EXPIRED_KEY: &str = "sf_test_v1_LocalPastKeyLocalPastKey";
 /// A workspace of another tenant.
 pub const DEMO_FOREIGN_WORKSPACE: &str = "0198c1a5-6f00-7000-8000-0000000000ff";
 
-/// Stores what the local run and the fixtures in `events/` build on: keys, workspaces, and a contact.
+/// Stores what the local run and the fixtures in `events/` need: keys, workspaces, and a contact.
 ///
 /// # Panics
 ///

@@ -76,7 +76,7 @@ impl Function {
         Self::run(command, on_line)
     }
 
-    /// Starts a command as it is, but for its input and outputs.
+    /// Starts a command unchanged, except for its input and output.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl Function {
         self.end.clone()
     }
 
-    /// Ends the process and gives all that it wrote, line by line, standard output and error mixed.
+    /// Ends the process and returns all that it wrote, line by line, standard output and error mixed.
     ///
     /// # Panics
     ///

@@ -2,7 +2,7 @@
 //!
 //! Requests become events of payload format 2.0 (API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP
 //! APIs"): header names in lower case, repeated headers joined with commas, cookies apart, and the body as text only for
-//! the media types that API Gateway takes for text.
+//! the media types that API Gateway treats as text.
 
 use std::{
     net::SocketAddr,
@@ -23,7 +23,7 @@ const ROUTE: &str = "/api/contacts";
 /// The largest body that API Gateway takes: 10 MB.
 pub const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 
-/// Takes a request through the function and back, or answers as API Gateway itself would.
+/// Passes a request to the function and returns its response, or responds as API Gateway itself would.
 pub async fn handle(
     runtime_api: &RuntimeApi,
     client: SocketAddr,
@@ -126,7 +126,7 @@ fn is_text(content_type: &str) -> bool {
         || ["application/json", "application/xml", "application/javascript"].contains(&essence.as_str())
 }
 
-/// The HTTP response of an answer in format 2.0, if it is one.
+/// The HTTP response for a function's response in format 2.0; `None` if it isn't one.
 fn to_http(answer: &Value) -> Option<Response<Body>> {
     let status = u16::try_from(answer["statusCode"].as_u64()?).ok()?;
     let body = answer["body"].as_str().unwrap_or_default();
@@ -145,7 +145,7 @@ fn to_http(answer: &Value) -> Option<Response<Body>> {
     Some(response)
 }
 
-/// What API Gateway answers without asking the function, in its own shape.
+/// A response that API Gateway sends without invoking the function, in its own shape.
 fn own_answer(status: StatusCode, message: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(json!({ "message": message }).to_string()));
     *response.status_mut() = status;

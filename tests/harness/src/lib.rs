@@ -6,13 +6,13 @@
 //! | [`template`] | `template.yaml`: the tables that the engine gets |
 //! | [`runtime_api`] | Lambda: the Runtime API that a function's process asks for its next invocation |
 //! | [`function`] | the function's process |
-//! | [`gateway`] | API Gateway: HTTP into events, answers into HTTP |
+//! | [`gateway`] | API Gateway: HTTP requests to events, the function's responses to HTTP |
 //! | [`proxy`] | the network between the function and DynamoDB, and what can go wrong with it |
 //! | [`tls`] | a certificate that the function may or may not trust |
 //! | [`service`] | all of it together, for one test |
 //! | [`fixture`] | a tenant, its workspaces and keys |
 //!
-//! And [`openapi`] holds `openapi.yaml` against what comes out of them.
+//! [`openapi`] compares `openapi.yaml` with the function's responses.
 
 pub mod engine;
 pub mod fixture;

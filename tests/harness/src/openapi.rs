@@ -136,7 +136,7 @@ impl OpenApi {
     ///
     /// # Errors
     ///
-    /// What of it the document doesn't promise.
+    /// What in the response the document doesn't allow.
     pub fn check(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Result<(), String> {
         let answer = self
             .answers
@@ -174,7 +174,7 @@ impl OpenApi {
     ///
     /// # Errors
     ///
-    /// What of it the document doesn't allow.
+    /// What in the request the document doesn't allow.
     pub fn check_request(&self, body: &Value) -> Result<(), String> {
         self.schemas
             .validate(body, self.request_schema)

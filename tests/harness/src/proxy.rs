@@ -1,7 +1,7 @@
-//! A proxy between the function and DynamoDB: it records every call, and breaks those that a plan tells it to.
+//! A proxy between the function and DynamoDB. It records every call, and breaks the calls that a plan selects.
 //!
-//! It speaks HTTP/1.1 by hand towards the function, because what it has to do is what a server library prevents: reset a
-//! connection, stop in the middle of an answer, never answer.
+//! Towards the function it implements HTTP/1.1 itself, because it has to do what a server library prevents: reset a
+//! connection, stop in the middle of a response, never respond.
 
 use std::{
     io,
@@ -24,41 +24,41 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What the proxy does to a call instead of passing it on and back.
+/// What the proxy does to a call instead of passing on the call and its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Answers an error of DynamoDB's; the call doesn't reach the engine.
+    /// Responds with an error of DynamoDB; the call doesn't reach the engine.
     Answer(u16, &'static str),
-    /// Answers with this body; the call doesn't reach the engine.
+    /// Responds with this body; the call doesn't reach the engine.
     Body(u16, &'static str),
     /// Resets the connection; the call doesn't reach the engine.
     ResetBefore,
-    /// Passes the call on and resets the connection instead of answering.
+    /// Passes the call on and resets the connection instead of responding.
     ResetAfter,
-    /// Never answers; the call doesn't reach the engine.
+    /// Never responds; the call doesn't reach the engine.
     HangBefore,
-    /// Passes the call on and never answers.
+    /// Passes the call on and never responds.
     HangAfter,
-    /// Passes the call on and closes the connection in the middle of the answer's body.
+    /// Passes the call on and closes the connection in the middle of the response's body.
     Cut,
-    /// Passes the call on and answers 200 with a body that is not JSON.
+    /// Passes the call on and responds with 200 and a body that is not JSON.
     NotJson,
-    /// Passes the call on and answers 200 without a body.
+    /// Passes the call on and responds with 200 without a body.
     Empty,
-    /// Passes the call on and answers 200 with an empty object, as DynamoDB does for what it has not found.
+    /// Passes the call on and responds with 200 and an empty object, as DynamoDB does if it has not found an item.
     EmptyObject,
-    /// Passes the call on and answers with bytes that are not HTTP.
+    /// Passes the call on and responds with bytes that are not HTTP.
     NotHttp,
-    /// Answers 500 without a body; the call doesn't reach the engine.
+    /// Responds with 500 without a body; the call doesn't reach the engine.
     Bare500,
-    /// As `Bare500`, with a `Date` in the year 2100.
+    /// Like `Bare500`, with a `Date` in the year 2100.
     Bare500WithWrongDate,
-    /// Answers a `BatchGetItem` with 200, one table's key processed and the others left in `UnprocessedKeys`; a call for a
-    /// single table has it left out.
+    /// Responds to a `BatchGetItem` with 200, with the keys of one table left in `UnprocessedKeys` and the others processed. If
+    /// the call is for a single table, its keys are the ones left out.
     Unprocessed,
-    /// Answers that the signature is expired, with a `Date` in the year 2100.
+    /// Responds that the signature is expired, with a `Date` in the year 2100.
     ClockSkew,
-    /// Answers that the signature is expired, with the right `Date`.
+    /// Responds that the signature is expired, with the right `Date`.
     SignatureExpired,
 }
 
@@ -76,7 +76,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// Whether it is the read of a key that nobody can have, by which a process opens its connection.
+    /// Whether it is the read by which a process opens its connection: of a key that no caller can have.
     fn is_opening(&self) -> bool {
         self.operation == "GetItem" && self.input["Key"]["keyHash"]["S"] == "-"
     }
@@ -112,11 +112,11 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy in front of an engine that breaks nothing yet.
+    /// Starts a proxy in front of an engine. It breaks nothing yet.
     ///
     /// # Errors
     ///
-    /// There is no port to be had.
+    /// No port is free.
     pub async fn start(engine: &str) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -136,8 +136,8 @@ impl Proxy {
         Ok(Self { url, shared, server })
     }
 
-    /// From now on asks `plan` what to do with each call: it gets the number of calls before it, and the call. The calls
-    /// so far are forgotten.
+    /// From now on `plan` decides what to do with each call. It gets the number of earlier calls, and the call. The calls so
+    /// far are forgotten.
     ///
     /// # Panics
     ///
@@ -175,8 +175,8 @@ impl Proxy {
         self.calls().into_iter().map(|call| call.operation).collect()
     }
 
-    /// Resets every connection, as a network does that has forgotten them, and waits until that is done. No call may be
-    /// under way.
+    /// Resets every connection, as a network does that has lost their state, and waits until that is done. No call may be in
+    /// progress.
     ///
     /// # Panics
     ///
@@ -189,12 +189,12 @@ impl Proxy {
             .expect("the proxy keeps the channel open");
     }
 
-    /// From now on lets calls in, and keeps them waiting until [`Proxy::release`].
+    /// From now on accepts calls, and makes them wait until [`Proxy::release`].
     pub fn hold(&self) {
         self.shared.held.send_replace(true);
     }
 
-    /// Lets the calls go on that [`Proxy::hold`] keeps.
+    /// Lets the calls continue that wait because of [`Proxy::hold`].
     pub fn release(&self) {
         self.shared.held.send_replace(false);
     }
@@ -232,7 +232,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// Serves a connection until one side is done with it.
+/// Serves a connection until one side closes it.
 async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::new();
@@ -335,7 +335,7 @@ fn http_date(time: SystemTime) -> String {
     time.expect("a time in this millennium")
 }
 
-/// A request's head and body; none at the end of the connection.
+/// A request's head and body; `None` at the end of the connection.
 async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<(String, Vec<u8>)>> {
     let head_len = loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {

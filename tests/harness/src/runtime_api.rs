@@ -27,7 +27,7 @@ use uuid::Uuid;
 /// How an invocation ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The function answered.
+    /// The function sent a response.
     Response(Value),
     /// The function reported an error.
     Error(Value),
@@ -40,8 +40,8 @@ struct Invocation {
     headers: Vec<(&'static str, String)>,
 }
 
-/// How long a process may take to ask for an invocation, and then to end it, on the busiest of machines. The tests' bound
-/// against waiting for ever; the service's own times are far shorter.
+/// How long a process may take to ask for an invocation, and then to end it, on a very busy machine. It only keeps the tests
+/// from waiting forever: the service's own times are far shorter.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Shared {
@@ -69,7 +69,7 @@ impl RuntimeApi {
     ///
     /// # Errors
     ///
-    /// There is no port to be had.
+    /// No port is free.
     pub async fn start() -> io::Result<Self> {
         let (queue, next) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
@@ -110,7 +110,7 @@ impl RuntimeApi {
         .to_vec()
     }
 
-    /// Invokes the function with an event and waits for what becomes of it, for as long as a process is there to take it.
+    /// Invokes the function with an event and waits for the outcome.
     pub async fn invoke(&self, event: impl AsRef<[u8]>) -> Outcome {
         self.invoke_with_deadline(event, SystemTime::now() + Duration::from_secs(10))
             .await
@@ -217,7 +217,7 @@ impl Shared {
         let (Some(running), Ok(body)) = (running, serde_json::from_str(body)) else {
             return status(StatusCode::BAD_REQUEST);
         };
-        // Nobody may be waiting any more.
+        // The caller may no longer be waiting.
         let _ = running.send(outcome(body));
         status(StatusCode::ACCEPTED)
     }

@@ -23,14 +23,14 @@ use crate::{
     runtime_api::{Outcome, RuntimeApi},
 };
 
-/// Names another engine for the tests than the embedded one: the URL of a DynamoDB Local, for instance.
+/// The variable for another engine than the embedded one, for example the URL of a DynamoDB Local.
 pub const ENGINE_VARIABLE: &str = "TEST_DYNAMODB_URL";
 
 /// The engine of all of this process's tests.
 ///
 /// # Panics
 ///
-/// There is no port to be had.
+/// No port is free.
 pub fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| match env::var(ENGINE_VARIABLE) {
@@ -49,7 +49,7 @@ pub fn root() -> &'static Path {
         .unwrap_or(Path::new("."))
 }
 
-/// The document that every answer is held against.
+/// The document that every response is compared with.
 fn openapi() -> &'static OpenApi {
     static OPENAPI: OnceLock<OpenApi> = OnceLock::new();
     OPENAPI.get_or_init(|| OpenApi::load(&root().join("openapi.yaml")).unwrap_or_else(|error| panic!("{error}")))
@@ -65,18 +65,18 @@ pub struct Service {
     pub key: String,
     /// The tables of this test.
     pub tables: Tables,
-    /// A client that goes to the engine past the proxy.
+    /// A client of the engine that bypasses the proxy.
     pub client: Client,
     /// Between the function and the engine.
     pub proxy: Proxy,
-    /// The Lambda that the function's processes ask for work.
+    /// Lambda, which hands out invocations to the function's processes.
     pub runtime_api: RuntimeApi,
     environment: Vec<(String, String)>,
     binary: PathBuf,
     functions: Mutex<Vec<Function>>,
 }
 
-/// The function's answer to an event.
+/// The function's response to an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -102,11 +102,11 @@ impl Answer {
         self.body["error"].as_str().unwrap_or_default()
     }
 
-    /// Reads what the function handed to Lambda, in either format, and checks what holds for every answer.
+    /// Reads the function's response, in either format, and checks what the contract says about every response.
     ///
     /// # Panics
     ///
-    /// It is no answer that the contract knows.
+    /// It isn't a response of the contract.
     #[must_use]
     pub fn of(response: &Value) -> Self {
         let mut headers = BTreeMap::new();
@@ -176,7 +176,7 @@ impl Request {
         self
     }
 
-    /// Takes a header away.
+    /// Removes a header.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(found, _)| !found.eq_ignore_ascii_case(name));
@@ -270,7 +270,7 @@ impl Service {
         service
     }
 
-    /// All of the service but a process of the function.
+    /// The whole service without a process of the function.
     ///
     /// # Panics
     ///
@@ -302,7 +302,7 @@ impl Service {
         service
     }
 
-    /// Starts another process of the function, with variables changed or added; an empty value takes one away.
+    /// Starts another process of the function, with variables changed or added; an empty value removes one.
     ///
     /// # Panics
     ///
@@ -312,7 +312,7 @@ impl Service {
         self.functions.lock().expect("no holder panics").push(function);
     }
 
-    /// As [`Service::add_process`], for a caller that wants to watch or kill the process itself.
+    /// Like [`Service::add_process`], for a caller that wants to watch or kill the process itself.
     ///
     /// # Panics
     ///
@@ -321,7 +321,7 @@ impl Service {
         Function::start(&self.binary, &self.environment(changes), |_| {}).expect("the function's binary")
     }
 
-    /// A process's environment, with variables changed or added; an empty value takes one away.
+    /// A process's environment, with variables changed or added; an empty value removes one.
     #[must_use]
     pub fn environment(&self, changes: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut environment = self.environment.clone();
@@ -334,7 +334,7 @@ impl Service {
         environment
     }
 
-    /// Ends the processes and gives all that they wrote.
+    /// Ends the processes and returns all that they wrote.
     ///
     /// # Panics
     ///
@@ -376,7 +376,7 @@ impl Service {
         self.answer(self.runtime_api.invoke(&event.to_string())).await
     }
 
-    /// The response that an invocation ends with. A process that ends fails the test at once, with what it wrote.
+    /// The response to an invocation. If a process ends, the test fails immediately and shows what the process wrote.
     async fn answer(&self, invocation: impl Future<Output = Outcome>) -> Answer {
         let outcome = tokio::select! {
             outcome = invocation => outcome,
@@ -388,7 +388,7 @@ impl Service {
         }
     }
 
-    /// Waits for a process to end that [`Service::add_process`] started; gives what it wrote.
+    /// Waits until a process ends that [`Service::add_process`] started. Returns what it wrote.
     async fn first_end(&self) -> Vec<String> {
         let ends: Vec<End> = {
             let functions = self.functions.lock().expect("no holder panics");
@@ -471,7 +471,7 @@ impl Service {
     }
 }
 
-/// A well-formed key that nobody has.
+/// A well-formed key that isn't stored.
 #[must_use]
 pub fn new_key() -> String {
     format!("sf_test_v1_{}", Uuid::new_v4().simple())

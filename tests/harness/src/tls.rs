@@ -1,4 +1,4 @@
-//! TLS in front of a plain server, with a certificate authority made for the occasion.
+//! TLS in front of a plain server, with a certificate authority that exists only for the test.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -13,11 +13,11 @@ use tokio_rustls::{
     rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
 };
 
-/// A server that takes TLS away and passes the rest on; it ends when it is dropped.
+/// A server that terminates TLS and passes the content on; it ends when it is dropped.
 pub struct TlsServer {
     /// Where it listens: `https://localhost:…`.
     pub url: String,
-    /// The authority whose certificates it shows, as PEM.
+    /// The authority that signed its certificate, as PEM.
     pub authority: String,
     server: JoinHandle<()>,
 }
@@ -33,7 +33,7 @@ impl TlsServer {
     ///
     /// # Errors
     ///
-    /// There is no port to be had, or no certificate could be made.
+    /// No port is free, or no certificate could be made.
     pub async fn start(behind: SocketAddr) -> io::Result<Self> {
         let authority_key = KeyPair::generate().map_err(io::Error::other)?;
         let mut params = CertificateParams::default();
@@ -65,7 +65,7 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, behind: SocketAddr)
     while let Ok((stream, _)) = listener.accept().await {
         let acceptor = acceptor.clone();
         connections.spawn(async move {
-            // A client that doesn't trust the certificate goes away.
+            // A client that doesn't trust the certificate closes the connection.
             let mut outer = acceptor.accept(stream).await?;
             let mut inner = TcpStream::connect(behind).await?;
             copy_bidirectional(&mut outer, &mut inner).await

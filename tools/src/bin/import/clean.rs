@@ -1,4 +1,4 @@
-//! What spreadsheets and browsers add to a cell: taken away where there is no doubt, refused with advice where there is.
+//! What spreadsheets and browsers add to a cell: removed if the meaning is certain, otherwise rejected with advice.
 
 use create_contact::email::Email;
 use encoding_rs::WINDOWS_1252;
@@ -12,7 +12,7 @@ pub enum Kind {
     Email,
 }
 
-/// A cell, and what was taken away from it.
+/// A cell, and what was removed from it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Cell {
     /// What is left.
@@ -26,7 +26,7 @@ const FORMULA: &str = "Excel's =\"…\"";
 const APOSTROPHE: &str = "Excel's apostrophe";
 const MAILTO: &str = "mailto:";
 
-/// Cells that stand for "nothing here", or for a formula that failed. Each is no name and no address.
+/// Cells that mean "empty", or a formula that failed. None of them is a name or an address.
 const PLACEHOLDERS: [&str; 20] = [
     "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#N/A", "#NULL!", "#NUM!", "#NV", "#WERT!", "#BEZUG!", "N/A", "n/a",
     "n.a.", "NULL", "(null)", "-", "--", "—", ".", "?",
@@ -112,7 +112,7 @@ pub fn is_address(cell: &[u8]) -> bool {
     str::from_utf8(cell).is_ok_and(|cell| Email::parse(&clean(cell, Kind::Email).text).is_ok())
 }
 
-/// White space goes without saying; what can't be seen is counted.
+/// White space is removed without a report; invisible characters are counted.
 fn trim<'a>(text: &'a str, cleaned: &mut Vec<&'static str>) -> &'a str {
     let visible = trimmed(text);
     let is_odd = |c: char| is_invisible(c) || matches!(c, '\u{a0}' | '\u{202f}' | '\u{2007}');
@@ -140,7 +140,8 @@ fn is_unreadable(text: &str) -> bool {
     text.contains(char::REPLACEMENT_CHARACTER)
 }
 
-/// Whether a text is UTF-8 that was taken for Windows-1252: turned back, it is UTF-8 beyond ASCII. No name is so by chance.
+/// Whether a text is UTF-8 that was read as Windows-1252: encoded as Windows-1252 again, it is UTF-8 outside ASCII. That is
+/// never so by chance.
 fn is_mojibake(text: &str) -> bool {
     if text.is_ascii() {
         return false;

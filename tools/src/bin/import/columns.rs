@@ -1,7 +1,7 @@
-//! Which column is what: the titles that CRMs and address books give their columns, in six languages.
+//! The meaning of each column, by the titles that CRMs and address books give their columns, in six languages.
 //!
 //! The titles are those known from exports of `HubSpot`, Salesforce, Pipedrive, Zoho, Mailchimp, Google Contacts and Outlook. Not each
-//! was checked against its vendor's current documentation; a title that is missing here is named with the column options. Apple's
+//! was checked against its vendor's current documentation. For a title that is missing here, use the column options. Apple's
 //! Contacts exports vCards; the titles of the usual converters are here.
 
 use crate::{clean, options::ColumnOptions, terminal::printable};
@@ -17,10 +17,10 @@ enum Role {
     Last,
     SecondLast,
     Suffix,
-    /// Stays out: `Dr.` and `Ms.` are no part of a name here.
+    /// Not used: `Dr.` and `Ms.` are not part of a name here.
     Title,
     Email,
-    /// Counts where the main address is empty.
+    /// Used if the main address is empty.
     OtherEmail,
 }
 
@@ -158,7 +158,7 @@ pub struct Column {
 /// The columns of a contact.
 #[derive(Debug, Default)]
 pub struct Columns {
-    /// Full names; where one is empty, the others count.
+    /// Full names. If one is empty, the other columns are used.
     pub name: Option<Column>,
     /// First names.
     pub first: Option<Column>,
@@ -174,7 +174,7 @@ pub struct Columns {
     pub suffix: Option<Column>,
     /// Whether the column of last names may have full names in it: its title doesn't say.
     pub last_may_be_full: bool,
-    /// Addresses: the first one that is filled counts.
+    /// Addresses: the first one that isn't empty is used.
     pub emails: Vec<Column>,
     /// Titles, which are left out.
     title: Option<Column>,
@@ -333,7 +333,7 @@ fn role(title: &str) -> Option<Role> {
     Some(*role)
 }
 
-/// `E-mail 1 - Value`, `First_Name` and `FirstName` by what doesn't differ from product to product.
+/// A title without what differs from product to product: `E-mail 1 - Value`, `First_Name`, `FirstName`.
 fn letters(title: &str) -> String {
     let composed = icu_normalizer::ComposingNormalizerBorrowed::new_nfc().normalize(title);
     let letters = composed.chars().filter(|&c| c.is_alphabetic());

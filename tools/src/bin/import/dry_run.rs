@@ -10,7 +10,7 @@ use crate::{
 /// How many contacts are shown as they would be stored.
 const SHOWN: usize = 5;
 
-/// Judges every row by the service's own rules; whether all of them would get in, as far as the file can tell.
+/// Checks every row with the service's own rules. Returns whether all of them would be imported, as far as the file shows.
 pub fn dry_run(table: &Table, rows: u64) -> bool {
     say("As they would be stored:");
     let valid = table.rows().filter_map(Result::ok);

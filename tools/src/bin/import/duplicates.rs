@@ -1,7 +1,8 @@
-//! Rows with the same address: the first one in the file is the one that counts.
+//! Rows with the same address: the first one in the file counts.
 //!
-//! Each address costs 16 bytes and what a hash table leaves free, 2 to 4 MB for 100,000 rows: a 64-bit hash stands for it. That
-//! two of a million different addresses share a hash, which would name a wrong line in a report, has a chance of 1 in 37 million.
+//! A 64-bit hash is kept for each address. That takes 16 bytes, and with the free space of the hash table 2 to 4 MB for 100,000
+//! rows. If two different addresses had the same hash, the report would name a wrong line. Among a million addresses, the
+//! probability of that is 1 in 37 million.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -33,7 +34,7 @@ pub struct Earlier {
 }
 
 impl Duplicates {
-    /// What stands for a contact's address.
+    /// The hash that is kept for a contact's address.
     pub fn address(&self, contact: &Contact) -> u64 {
         self.hasher.hash_one(contact.parsed.email.key())
     }
@@ -41,7 +42,7 @@ impl Duplicates {
     /// Remembers a row, and finds the first one before it with its address.
     pub fn add(&mut self, address: u64, contact: &Contact, line: u64) -> Option<Earlier> {
         let name = self.hasher.hash_one(contact.parsed.name.as_str());
-        // Half of a hash is enough to tell two names for one address apart.
+        // Half of a hash is enough to distinguish two names of one address.
         #[expect(clippy::cast_possible_truncation)]
         let name = name as u32;
         match self.seen.entry(address) {

@@ -1,7 +1,7 @@
-//! The file's bytes as text: which encoding it has, and what it is if it is no text at all.
+//! The file's bytes as text: which encoding it has, and what it is if it isn't text.
 //!
-//! The file is looked through once before anything else happens, so that nothing is sent of a file that can't be read to its
-//! end. A pipe, which can be read only once, is copied to an unnamed temporary file first.
+//! The whole file is read once before anything else happens, so that no row is sent from a file that can't be read to its end.
+//! A pipe, which can be read only once, is copied to an unnamed temporary file first.
 
 use std::{
     fs::File,
@@ -17,10 +17,10 @@ use encoding_rs_io::DecodeReaderBytesBuilder;
 use crate::{options::Label, terminal::printable};
 
 const CHUNK: usize = 64 * 1024;
-/// A file without a name gets its rejected rows in a file that only its user can read.
+/// The permissions of the file of rejected rows if the input has no name: only the user can read it.
 const PRIVATE: u32 = 0o600;
 
-/// How a file that is no CSV file begins, and what it is.
+/// The first bytes of files that aren't CSV, and what they are.
 const OTHER_FILES: [(&[u8], &str); 11] = [
     (
         b"PK\x03\x04",
@@ -45,9 +45,9 @@ const OTHER_FILES: [(&[u8], &str); 11] = [
 pub struct Input {
     path: PathBuf,
     file: File,
-    /// Its permissions, and so those of what is written from it.
+    /// Its permissions, which the file of rejected rows gets too.
     pub mode: u32,
-    /// Whether it has a place in a folder: a pipe has none.
+    /// Whether it is in a folder: a pipe isn't.
     pub is_regular: bool,
     /// Its encoding.
     pub encoding: &'static Encoding,
@@ -60,7 +60,7 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// It can't be read, or is nothing that can be imported: a sentence.
+    /// A sentence, if it can't be read or isn't a file that can be imported.
     pub fn open(path: &Path, label: Option<&Label>) -> Result<Self, String> {
         let unreadable = |error: io::Error| format!("{} can't be read: {error}.", shown(path));
         let file = File::open(path).map_err(unreadable)?;
@@ -99,7 +99,7 @@ impl Input {
         &self.path
     }
 
-    /// The encoding for people, and how it is known.
+    /// The encoding as shown to people, and how it was found out.
     pub fn encoding_shown(&self) -> String {
         format!("{}{}", self.encoding.name(), self.how)
     }
@@ -109,7 +109,7 @@ impl Input {
         self.byte_order_mark > 0
     }
 
-    /// The text from its beginning, as UTF-8. Bytes that are none, in a file that otherwise is, stay as they are.
+    /// The text from its beginning, as UTF-8. Single bytes that are not valid UTF-8 are left unchanged.
     pub fn text(&self) -> io::Result<Box<dyn Read + '_>> {
         (&self.file).seek(SeekFrom::Start(self.byte_order_mark))?;
         Ok(if self.encoding == UTF_8 {
@@ -139,7 +139,7 @@ impl Input {
             return Err(format!("{} is empty.", shown(&path)));
         }
         for (beginning, what) in OTHER_FILES {
-            // A control character begins no text, so those stand at the very beginning.
+            // Text formats may have white space in front of them. Binary formats are recognised by the very first bytes.
             if head.starts_with(beginning) || text.starts_with(beginning) {
                 return Err(format!("{} is {what}.", shown(&path)));
             }
@@ -157,8 +157,8 @@ impl Input {
         Ok(())
     }
 
-    /// Refuses a file that is not UTF-8, with the encoding that it probably has: a wrong guess would store names that nobody can
-    /// correct. A file that is UTF-8 but for a few places loses only the rows that have them.
+    /// Refuses a file that is not UTF-8 and names the encoding that it probably has, because a wrong guess would store wrong
+    /// names. If only a few places of a file are not UTF-8, only the rows with those places are rejected.
     fn check_utf_8(&self) -> io::Result<Result<(), String>> {
         let census = Census::of(&self.file)?;
         if census.invalid == 0 || census.valid > census.invalid {
@@ -186,7 +186,7 @@ impl Input {
     }
 }
 
-/// How much of a file's text beyond ASCII is UTF-8.
+/// How much of a file's text outside ASCII is UTF-8.
 #[derive(Default)]
 struct Census {
     valid: u64,
@@ -203,7 +203,7 @@ impl Census {
         let mut buffer = Vec::with_capacity(CHUNK + 4);
         loop {
             let read = file.take(CHUNK as u64).read_to_end(&mut buffer)?;
-            // A character may be cut by the end of a chunk, and is whole with the next one.
+            // The end of a chunk may cut a character. It is complete with the next chunk.
             let cut = if read == 0 { 0 } else { cut_character(&buffer) };
             let end = buffer.len() - cut;
             for chunk in buffer[..end].utf8_chunks() {

@@ -1,20 +1,20 @@
-//! Imports contacts from a CSV file: one request a row, until it is known what became of each row.
+//! Imports contacts from a CSV file. Each row is sent as a request until its result is known.
 //!
 //! | module | knows |
 //! | --- | --- |
 //! | [`options`] | the command line |
-//! | [`input`] | bytes to text: encodings, and what is no text |
+//! | [`input`] | bytes to text: encodings, and files that aren't text |
 //! | [`records`] | text to records |
-//! | [`columns`], [`table`] | which column is what; records to rows |
-//! | [`clean`], [`names`] | cells to a contact: what is cleaned or doubted, which text makes the name |
+//! | [`columns`], [`table`] | the meaning of each column; records to rows |
+//! | [`clean`], [`names`] | cells to a contact: what is cleaned or rejected, which text to send as the name |
 //! | [`duplicates`], [`turns`] | rows with the same address |
-//! | [`sender`] | one row's way to a response |
-//! | [`rejects`], [`report`] | what became of the rows |
-//! | [`dry_run`] | all of this without sending |
+//! | [`sender`] | sending a row, with retries |
+//! | [`rejects`], [`report`] | the results of the rows |
+//! | [`dry_run`] | the same without sending |
 //!
-//! The whole file is looked through before anything is sent. Then its rows stream through, some at once; none is kept, so a file
-//! may be of any length. A row may be sent any number of times (contract, section 3), which is why a run can be interrupted and
-//! run again.
+//! The whole file is checked before anything is sent. Then its rows are read and sent as a stream, several at once. Rows aren't
+//! kept, so a file may have any length. A row may be sent any number of times (`docs/contract.md#3-the-same-contact-twice`), so
+//! an import can be interrupted and run again.
 
 mod clean;
 mod columns;
@@ -61,7 +61,7 @@ use crate::{
 };
 
 const KEY_VARIABLE: &str = "CONTACTS_API_KEY";
-/// Rows that are read ahead of the first one that isn't decided: a row that is retried holds up the report, not the others.
+/// How many rows may be read beyond the first one without a result: a row that is retried delays the report, not other rows.
 const WINDOW: usize = 256;
 /// How long an interrupted import waits for the responses to what it has sent.
 const GRACE: Duration = Duration::from_secs(10);
@@ -85,7 +85,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether every row is in.
+/// Returns whether every row was imported.
 fn run(options: &Options) -> Result<bool, String> {
     let target = match (&options.url, options.workspace) {
         (Some(url), Some(workspace)) if !options.dry_run => Some((url.clone(), workspace, api_key()?)),
@@ -101,7 +101,7 @@ fn run(options: &Options) -> Result<bool, String> {
     }
 }
 
-/// Sends every row; whether all of them are in.
+/// Sends every row. Returns whether all were imported.
 #[tokio::main(flavor = "current_thread")]
 async fn import(
     table: &Table,
@@ -179,7 +179,7 @@ struct Place {
     earlier: Option<Earlier>,
 }
 
-/// Sends a row after those before it with its address, so that the first one in the file is the one that is stored.
+/// Sends a row after earlier rows with the same address, so that the first one in the file is stored.
 async fn send_in_turn(sender: &Sender, turns: &Turns, place: Place) -> Outcome {
     let Place {
         contact,
@@ -205,11 +205,11 @@ async fn send_in_turn(sender: &Sender, turns: &Turns, place: Place) -> Outcome {
     }
 }
 
-/// Ctrl-C, or the end of the session: what is under way gets some time, a second one ends that.
+/// Handles Ctrl-C and the end of the session: requests in progress get some time to finish, and a second signal ends that.
 async fn interruption(sender: &Sender) {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
-        // Without a handler there is nothing to wait for, and Ctrl-C ends the process as ever.
+        // If the handler can't be installed, Ctrl-C ends the process as usual.
         return std::future::pending().await;
     };
     either(&mut interrupt, &mut terminate).await;
@@ -223,7 +223,7 @@ async fn interruption(sender: &Sender) {
         () = sleep(GRACE) => {}
     }
     sender.cut();
-    // What is left takes no time: the rows are written down as not sent.
+    // The remaining rows are quick: they are written as not sent.
     std::future::pending::<()>().await;
 }
 

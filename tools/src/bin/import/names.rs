@@ -1,7 +1,7 @@
-//! Which text makes the service store a name as the columns have it.
+//! Finds the text for which the service stores a name as it is in the columns.
 //!
-//! The service splits one text (contract, section 4). Several columns are put together so that its own rule takes them apart
-//! again in the same places, wherever any text does.
+//! The service splits one text into first and last name (`docs/contract.md#names`). Several columns are joined so that the
+//! service's own rule splits them again in the same places, if any text does.
 
 use create_contact::name::Name;
 use icu_normalizer::ComposingNormalizerBorrowed;
@@ -28,7 +28,7 @@ pub struct Parts {
 pub struct Text {
     /// The name.
     pub text: String,
-    /// It will be split in another place than the columns are.
+    /// It will be split in a different place than the columns.
     pub is_split_differently: bool,
 }
 
@@ -58,7 +58,7 @@ impl Parts {
     }
 }
 
-/// Every text that may be split so, the plainest first.
+/// Every text that may be split like this, the simplest first.
 fn candidates(first: &str, last: &str) -> Vec<String> {
     if first.is_empty() || last.is_empty() {
         return vec![joined(&[first, last], " ")];

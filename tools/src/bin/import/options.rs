@@ -98,7 +98,7 @@ pub struct Label {
     pub encoding: &'static Encoding,
 }
 
-/// Whether an argument has an API key in it, in which case it must not be shown: not even by an error message.
+/// Whether an argument contains an API key. Then it must never be shown, not even in an error message.
 pub fn holds_a_key(argument: &OsStr) -> bool {
     let argument = argument.to_string_lossy().to_ascii_lowercase();
     ["sf_live_v1_", "sf_test_v1_"]

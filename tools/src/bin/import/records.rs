@@ -1,14 +1,14 @@
-//! Text into records: CSV by RFC 4180, strict where a lenient reader would guess.
+//! Splits text into records: CSV by RFC 4180, strict where a lenient reader would guess.
 //!
-//! A library reads on over an unclosed quote and makes one field of everything up to the next one: rows vanish without a
-//! trace. Here a quote that isn't closed where it should be is an error of the file, with its line.
+//! After an unclosed quote, a CSV library makes one field of everything up to the next quote: rows disappear without an error.
+//! Here, a quote that isn't closed where it should be is an error of the file, with its line.
 //!
 //! - A field is quoted if a quote is its first character; within it, two quotes are one. Any other quote is data.
 //! - A quoted field spans at most [`MAX_LINES`] lines and [`MAX_FIELD`] bytes; what is longer was never closed.
-//! - What follows a closing quote before the next separator is a fault of the row. If the field has a line break in it, the quote
-//!   was closed by one that opens another field, and it is an error of the file.
+//! - Text between a closing quote and the next separator is an error of the row. If the field contains a line break, the quote
+//!   that closed it was meant to open another field, and it is an error of the file.
 //! - A record ends as the first one does: with a line feed (and a carriage return before it), or with a carriage return alone. In
-//!   a file of line feeds, a lone carriage return ends a record too, but both of its halves are at fault.
+//!   a file of line feeds, a lone carriage return ends a record too, but the records on both sides of it are invalid.
 
 use std::{
     fmt,
@@ -16,11 +16,11 @@ use std::{
     ops::Range,
 };
 
-/// Lines in one field. A note has fewer.
+/// The most lines in one field: even a long note has fewer.
 const MAX_LINES: u64 = 100;
-/// Bytes in one field.
+/// The most bytes in one field.
 const MAX_FIELD: usize = 64 * 1024;
-/// Bytes in one record: the import's memory is bounded whatever the file is.
+/// The most bytes in one record, so that the import's memory is limited whatever the file contains.
 const MAX_RECORD: usize = 1024 * 1024;
 
 const TORN: &str =
@@ -70,14 +70,14 @@ impl Record {
     }
 }
 
-/// Why a file can't be read on.
+/// Why a file can't be read any further.
 #[derive(Debug)]
 pub enum Unreadable {
     /// The quote that opens on this line isn't closed.
     Quote { line: u64 },
     /// The record that begins on this line has no end.
     Long { line: u64 },
-    /// The operating system says so.
+    /// An error of the operating system.
     Io(io::Error),
 }
 
@@ -143,7 +143,7 @@ enum State {
 }
 
 impl<R: Read> Records<R> {
-    /// The records of a text whose fields are separated so.
+    /// The records of a text with this separator.
     pub fn new(text: R, separator: u8) -> Self {
         Self {
             input: BufReader::with_capacity(64 * 1024, text),
@@ -159,7 +159,7 @@ impl<R: Read> Records<R> {
         self.line_end
     }
 
-    /// Reads the next record; none at the end.
+    /// Reads the next record; `None` at the end.
     pub fn read(&mut self) -> Result<Option<Record>, Unreadable> {
         if self.peek()?.is_none() {
             return Ok(None);
@@ -174,7 +174,7 @@ impl<R: Read> Records<R> {
         Ok(Some(record))
     }
 
-    /// Reads a field; whether the record goes on.
+    /// Reads a field. Returns whether the record continues.
     fn read_field(&mut self, record: &mut Record) -> Result<bool, Unreadable> {
         let opened = self.line;
         let (mut field, mut state) = (Vec::new(), State::Start);

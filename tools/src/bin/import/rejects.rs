@@ -1,8 +1,10 @@
-//! The file of the rows that didn't get in: never overwritten, never deleted, complete up to the last row that was reported.
+//! The file of the rows that could not be imported. It is never overwritten or deleted, and it is complete up to the last row
+//! that was reported.
 //!
-//! Each row is written at once and in one piece, as it is in the input, with its line and the reason in front. While an import
-//! runs, an empty file with the ending `.unfinished` stands beside its file. If the import is killed, that file stays, and the
-//! next run of the same import writes only the rows that aren't in the files of killed runs: so each is in exactly one.
+//! Each row is written immediately and in one piece, as it is in the input, with its line and the reason in front. While an
+//! import runs, there is an empty file with the ending `.unfinished` beside its file. If the import is killed, that file stays.
+//! The next run of the same import then writes only the rows that aren't in the files of killed runs. So each row is in exactly
+//! one file.
 
 use std::{
     collections::HashSet,
@@ -23,7 +25,7 @@ use crate::{
 };
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-/// More files for one input than anybody keeps.
+/// The highest number of files for one input.
 const MOST_FILES: u32 = 10_000;
 
 /// The file of the rows that didn't get in, from the first such row on.
@@ -34,7 +36,7 @@ pub struct Rejects<'a> {
     earlier_files: Vec<PathBuf>,
     earlier_rows: HashSet<u64>,
     hasher: RandomState,
-    /// Lines of the rows that were written last, and why no more are.
+    /// The lines of the rows that were written last, and why no more are written.
     last_line: Option<u64>,
     broken: Option<String>,
     unwritten: u64,
@@ -43,7 +45,7 @@ pub struct Rejects<'a> {
 struct Open {
     path: PathBuf,
     file: File,
-    /// Up to here there are whole rows.
+    /// The length of the file up to the last complete row.
     length: u64,
 }
 
@@ -66,11 +68,11 @@ impl<'a> Rejects<'a> {
         rejects
     }
 
-    /// Writes a row and why it is here. After the first failure nothing is written any more, and that is said once.
+    /// Writes a row and the reason. After the first failure nothing more is written, and only that failure is returned.
     ///
     /// # Errors
     ///
-    /// It can't be written: a sentence, the first time.
+    /// A sentence, the first time that a row can't be written.
     pub fn write(&mut self, row: &Row, reason: &str) -> Result<(), String> {
         if self.broken.is_some() {
             self.unwritten += 1;
@@ -106,7 +108,7 @@ impl<'a> Rejects<'a> {
             files.push(open.path);
         }
         for path in &files {
-            // It is empty; one that is left makes the next run look into a finished file, no more.
+            // If this empty file is left behind, the next run only reads a finished file without need.
             let _ = fs::remove_file(marker(path));
         }
         files
@@ -138,7 +140,7 @@ impl<'a> Rejects<'a> {
         self.open.as_mut().map_or(Ok(()), |open| open.write(line))
     }
 
-    /// The name that the file's is made of: the input's, or for a pipe one in the current folder.
+    /// The path that the file's name is made from: the input's, or for a pipe one in the current folder.
     fn base(&self) -> OsString {
         if self.table.input.is_regular {
             self.table.input.path().as_os_str().to_owned()
@@ -170,7 +172,7 @@ impl<'a> Rejects<'a> {
     /// Remembers the rows of a killed run's file.
     fn remember(&mut self, path: &Path) -> io::Result<()> {
         let file = File::open(path)?;
-        // An import that is still running holds it.
+        // An import that is still running has locked it.
         if file.try_lock_shared().is_err() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -190,14 +192,14 @@ impl Open {
         let written = self.file.write_all(rows);
         match written {
             Ok(()) => self.length += rows.len() as u64,
-            // A disk that is full may have taken a part of it.
+            // If the disk is full, a part of the row may have been written.
             Err(_) => self.file.set_len(self.length)?,
         }
         written
     }
 }
 
-/// The names that a file of rejected rows may have, the first free one of which it gets.
+/// The names that a file of rejected rows may have. It gets the first free one.
 fn names(base: OsString) -> impl Iterator<Item = PathBuf> {
     (1..MOST_FILES).map(move |number| {
         let mut name = base.clone();
@@ -209,13 +211,13 @@ fn names(base: OsString) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// Creates the first file that isn't there: never one that is, nor one where a symbolic link points to.
+/// Creates the first of the files that doesn't exist. Never opens an existing one, and doesn't follow symbolic links.
 fn create(names: impl Iterator<Item = PathBuf>, mode: u32) -> io::Result<(PathBuf, File)> {
     for path in names {
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
             Ok(file) => {
                 file.set_permissions(fs::Permissions::from_mode(mode))?;
-                // Without these, the next run after a kill writes the same rows once more, and loses none.
+                // If these fail, the next run after a kill writes the same rows again, but loses none.
                 let _ = file.lock();
                 let _ = OpenOptions::new()
                     .write(true)
@@ -246,7 +248,7 @@ fn is_unfinished(path: &Path) -> bool {
 fn head(table: &Table) -> Vec<u8> {
     let [line, because] = REJECTED_COLUMNS;
     let header = line_of(table, line, because, table.header.raw_from(table.own_columns()));
-    // UTF-16 comes back as UTF-8, which says so at its beginning.
+    // A UTF-16 file is written as UTF-8, with a byte order mark.
     if table.input.has_byte_order_mark() || [UTF_16LE, UTF_16BE].contains(&table.input.encoding) {
         [BYTE_ORDER_MARK, &header].concat()
     } else {

@@ -1,4 +1,4 @@
-//! What becomes of the rows: progress, the summary, and the command that imports those that didn't get in.
+//! The report: progress, the summary, and the command that imports the rejected rows once they are fixed.
 
 use std::{
     collections::BTreeMap,
@@ -16,14 +16,14 @@ use crate::{
     terminal::{count, note, quoted, say, time},
 };
 
-/// How often there is a line where there is no terminal.
+/// How often progress is printed if there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 /// How many different reasons are listed; the file has them all.
 const MOST_REASONS: usize = 10;
 /// How many lines of rows a sentence names.
 const MOST_LINES: usize = 20;
 
-/// How many rows there were, and what became of them.
+/// How many rows there were, and their results.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     created: u64,
@@ -53,7 +53,7 @@ impl Counts {
     }
 }
 
-/// What was noticed about rows, whatever becomes of them.
+/// Notes about rows, whatever their results.
 #[derive(Default)]
 pub struct Notices {
     cleaned: BTreeMap<&'static str, u64>,
@@ -62,7 +62,7 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// Notes what is to be said of a row.
+    /// Adds the notes about a row.
     pub fn add(&mut self, row: &Row) {
         for what in &row.cleaned {
             *self.cleaned.entry(what).or_default() += 1;
@@ -76,7 +76,7 @@ impl Notices {
         }
     }
 
-    /// Says it.
+    /// Prints the notes.
     pub fn say(&self) {
         if !self.cleaned.is_empty() {
             let what: Vec<String> = self
@@ -103,7 +103,7 @@ impl Notices {
     }
 }
 
-/// What became of the rows so far.
+/// The results of the rows so far.
 pub struct Report<'a> {
     table: &'a Table,
     options: &'a Options,
@@ -139,11 +139,11 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Counts a row, once it is written if it didn't get in.
+    /// Counts a row. If it wasn't imported, it is written to the file first.
     ///
     /// # Errors
     ///
-    /// It can't be written: the import has to stop.
+    /// The row can't be written, so the import has to stop.
     pub fn row(&mut self, row: &Row, outcome: &Outcome) -> Result<(), String> {
         let written = match outcome {
             Outcome::Created | Outcome::Existing => Ok(()),
@@ -161,7 +161,7 @@ impl<'a> Report<'a> {
         written
     }
 
-    /// Shows how many rows are decided, written down or not yet, and what is in the way of the others.
+    /// Shows how many rows have a result, written or not, and the error that the others wait for.
     pub fn tick(&mut self, done: u64, trouble: Option<&str>) {
         #[expect(clippy::cast_precision_loss)]
         let rate = done as f64 / self.began.elapsed().as_secs_f64().max(0.001);
@@ -187,7 +187,7 @@ impl<'a> Report<'a> {
         self.bar.set_message(line);
     }
 
-    /// Says what became of all rows; whether they are all in.
+    /// Prints the summary. Returns whether all rows were imported.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! One row's way to a response: retried for as long as what is in its way can pass.
+//! Sends one row, and retries it as long as the error may be transient.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,47 +22,47 @@ use crate::{
     terminal::{printable, time},
 };
 
-/// Requests at once. What the service doesn't take it refuses with 429, and then most of these wait.
+/// The number of concurrent requests. If that is too many, the service responds with 429, and most of them wait.
 pub const CONCURRENCY: usize = 32;
-/// Requests at once before the service has taken a row: what every row would meet is found out at the cost of a few.
+/// The number of concurrent requests until the service has accepted a row, so that an error of every row costs only a few.
 const CONCURRENCY_AT_FIRST: usize = 4;
 /// Longer than API Gateway lets any request take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(35);
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(20);
-/// A throttled row comes back soon: the rate that the API lets through is to be used up, whatever it is.
+/// A throttled row is retried soon, so that the import uses the whole rate that the API allows.
 const MAX_THROTTLED_BACKOFF: Duration = Duration::from_secs(2);
-/// No longer, whatever the service asks for.
+/// The longest pause, whatever the service asks for.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
-/// How often a row is sent to a service that never responded to anybody: the URL may be wrong.
+/// How often a row is sent to a service that has not responded yet: the URL may be wrong.
 const ATTEMPTS_UNANSWERED: u32 = 5;
-/// How often a row is sent that the service fails at: a defect that this row meets doesn't pass.
+/// How often a row is sent that gets a 500: a defect that this row causes is not transient.
 const ATTEMPTS_FAILED: u32 = 5;
-/// After so many failures of so many rows, with nothing else in between, it isn't the rows.
+/// If this many rows fail like that, with no other result in between, the cause isn't the rows.
 const FAILURES_OF_A_ROW: u32 = 3;
 const FAILING_ROWS: u32 = 3;
-/// A response is a sentence or a contact.
+/// The largest response: it is a sentence or a contact.
 const MAX_BODY: usize = 64 * 1024;
 
-/// What became of a row.
+/// The result of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is a new contact.
+    /// The contact is new.
     Created,
-    /// The contact was there already.
+    /// The contact existed already.
     Existing,
-    /// Its address belongs to a contact of another name.
+    /// Its address belongs to a contact with another name.
     Conflict(String),
-    /// It is no contact.
+    /// It isn't a valid contact.
     Rejected(String),
-    /// The import stopped before it was known what became of it.
+    /// The import stopped before the result was known.
     NotSent(String),
 }
 
-/// What an attempt says about going on.
+/// What an attempt means for the next one.
 enum Verdict {
     Done(Outcome),
-    /// Something that passes.
+    /// A transient error.
     Again {
         trouble: String,
         retry_after: Option<Duration>,
@@ -70,16 +70,16 @@ enum Verdict {
     },
     /// The service failed.
     Failed(String),
-    /// Something that every other row would meet as well.
+    /// An error that every other row would get too.
     Stop(String),
 }
 
-/// Whether the import goes on.
+/// Whether the import continues.
 #[derive(Clone, Default)]
 struct Ending {
-    /// Why no request is begun any more.
+    /// Why no new request is sent.
     reason: Option<String>,
-    /// Whether requests under way are not waited for any more either.
+    /// Whether the import has also stopped waiting for requests in progress.
     is_cut: bool,
 }
 
@@ -91,13 +91,13 @@ pub struct Sender {
     authorization: HeaderValue,
     give_up_after: Duration,
     permits: Semaphore,
-    /// When the service last took a row, or the import began; and whether it ever did.
+    /// When the service last accepted a row, or when the import began; and whether it has accepted one.
     last_good: Cell<Instant>,
     has_taken_a_row: Cell<bool>,
     has_answered: Cell<bool>,
-    /// Rows that failed again and again since then.
+    /// How many rows have failed repeatedly since then.
     failing_rows: Cell<u32>,
-    /// What was in the way last, while something is.
+    /// The latest error, as long as there is one.
     trouble: RefCell<Option<String>>,
     ending: watch::Sender<Ending>,
 }
@@ -109,7 +109,7 @@ impl Sender {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut client = Client::builder()
             .timeout(REQUEST_TIMEOUT)
-            // A key goes to the place that it was given for, and to no other.
+            // The key must not follow a redirect to another server.
             .redirect(Policy::none());
         if url.scheme() == "http" {
             // A proxy would see the key; for https it sees an encrypted tunnel.
@@ -136,7 +136,7 @@ impl Sender {
         })
     }
 
-    /// Lets requests that are under way end, and begins no other.
+    /// Sends no new request. Requests in progress may finish.
     pub fn stop(&self, reason: &str) {
         self.ending.send_if_modified(|ending| {
             let is_first = ending.reason.is_none();
@@ -145,7 +145,7 @@ impl Sender {
         });
     }
 
-    /// Waits for nothing any more.
+    /// Stops waiting for requests in progress.
     pub fn cut(&self) {
         self.ending.send_modify(|ending| ending.is_cut = true);
     }
@@ -155,7 +155,7 @@ impl Sender {
         self.ending.borrow().reason.clone()
     }
 
-    /// What is in the way just now, and when it ends the import.
+    /// The current error, and when it will end the import.
     pub fn trouble(&self) -> Option<String> {
         let left = self.give_up_after.saturating_sub(self.last_good.get().elapsed());
         let trouble = self.trouble.borrow();
@@ -164,7 +164,7 @@ impl Sender {
             .map(|trouble| format!("retrying, gives up in {}: {trouble}", time(left)))
     }
 
-    /// Sends a row until it is known what became of it.
+    /// Sends a row until its result is known.
     pub async fn send(&self, contact: &Contact) -> Outcome {
         let body = contact.body(&self.workspace).to_string();
         let mut ending = self.ending.subscribe();
@@ -292,7 +292,7 @@ async fn verdict(mut response: Response) -> reqwest::Result<Verdict> {
             .unwrap_or_else(|| status.to_string())
     };
     Ok(match status {
-        // Many a web server answers 200 to anything.
+        // Many web servers respond to any request with 200.
         StatusCode::OK | StatusCode::CREATED if body.get("resolutionStatus").is_none() => Verdict::Stop(format!(
             "this is another service: it answered {status} without a contact"
         )),
@@ -313,18 +313,18 @@ async fn verdict(mut response: Response) -> reqwest::Result<Verdict> {
             retry_after,
             max_backoff: MAX_BACKOFF,
         },
-        // 401, 403, 404 and whatever else says that the key, the workspace or the URL is not the right one.
+        // 401, 403, 404 and every other status that means a wrong key, workspace or URL.
         _ => Verdict::Stop(format!("the service answered {}: {}", status.as_u16(), reason())),
     })
 }
 
-/// Half of it for certain and half by chance, so that rows that failed together don't come back together.
+/// One half is fixed and the other half random, so that rows that failed together aren't retried together.
 fn backoff(attempts: u32, longest: Duration) -> Duration {
     let longest = FIRST_BACKOFF.saturating_mul(1 << (attempts - 1).min(10)).min(longest);
     longest.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
-/// An error with its causes: the last of them is the one that helps.
+/// An error with its causes. The last cause is the most useful one.
 fn causes(error: &dyn Error) -> String {
     let mut texts = vec![error.to_string()];
     let mut cause = error.source();

@@ -19,7 +19,7 @@ use crate::{
 
 /// Enough for title lines and any header.
 const HEAD_BYTES: u64 = 64 * 1024;
-/// How many records may stand above the header.
+/// How many records may be above the header.
 const TITLE_RECORDS: usize = 50;
 const SEPARATORS: [(u8, &str); 4] = [
     (b',', "commas"),
@@ -27,7 +27,8 @@ const SEPARATORS: [(u8, &str); 4] = [
     (b'\t', "tabs"),
     (b'|', "vertical bars"),
 ];
-/// What a file of rejected rows has before the columns of its input; after them, a row with too many fields would hide it.
+/// The columns that a file of rejected rows has before those of its input. After them, a row with too many fields would hide
+/// them.
 pub const REJECTED_COLUMNS: [&str; 2] = ["rejected line", "rejected because"];
 
 /// A CSV file with a header that has the columns of a contact.
@@ -49,11 +50,11 @@ pub struct Row {
     pub line: u64,
     /// The line that it had in the first file, if this one has the rejected rows of another.
     pub original: u64,
-    /// It as it is in the file.
+    /// The row as it is in the file.
     pub record: Record,
     /// What was cleaned in it.
     pub cleaned: Vec<&'static str>,
-    /// The service will split the name in another place than the columns do.
+    /// The service will split the name in a different place than the columns.
     pub is_split_differently: bool,
 }
 
@@ -61,7 +62,7 @@ pub struct Row {
 pub struct Contact {
     text: String,
     is_split_differently: bool,
-    /// What the service will make of it.
+    /// The contact that the service will make from it.
     pub parsed: NewContact,
 }
 
@@ -93,7 +94,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// There is none: a sentence that helps.
+    /// A helpful sentence, if there is no header.
     pub fn find(input: Input, options: &ColumnOptions) -> Result<Self, String> {
         let mut head = Vec::new();
         input
@@ -107,7 +108,7 @@ impl Table {
                 .map(|(separator, _)| candidate(&head, separator, options))
                 .into(),
         };
-        // The one that makes columns of a contact, else the one with the best complaint.
+        // The separator that gives a contact's columns, or else the one with the most helpful error.
         candidates.sort_by_key(|candidate| {
             let is_contact = matches!(candidate.columns, Err(NoHeader::Contact(_)));
             (candidate.columns.is_ok(), is_contact, candidate.header.fields().len())
@@ -360,7 +361,7 @@ fn candidate(head: &[u8], separator: u8, options: &ColumnOptions) -> Candidate {
     let mut widest = Record::default();
     let mut above = 0;
     let mut columns = Err(NoHeader::Missing(Missing::Name));
-    // What can't be read has no header either; why it can't is said when the whole file is looked at.
+    // A record that can't be read has no header. The error is reported when the whole file is checked.
     while let Ok(Some(record)) = records.read()
         && above < TITLE_RECORDS
     {
@@ -394,7 +395,7 @@ fn candidate(head: &[u8], separator: u8, options: &ColumnOptions) -> Candidate {
 
 fn complaint(reason: &NoHeader, header: &Record) -> String {
     let titles: Vec<String> = header.fields().iter().map(|title| columns::shown(title)).collect();
-    // What has an address in it is no title, and nobody's business.
+    // A cell with an address isn't a title, and must not be shown.
     let there_are = if titles.iter().any(|title| title.contains('@')) {
         format!("line {} doesn't look like a header", header.line)
     } else {

@@ -1,4 +1,5 @@
-//! What reaches the terminal: never a panic because nobody reads it, and never a character that controls it.
+//! Output to the terminal. It never panics if the output is closed, and it never contains a character that controls the
+//! terminal.
 
 use std::{
     fmt::Display,
@@ -9,17 +10,17 @@ use std::{
 /// Enough for any sentence, and for any title of a column.
 const MAX_CHARS: usize = 300;
 
-/// A line of the report, on standard output. Whoever closed it doesn't want it; the exit code stays the same.
+/// Prints a line of the report to standard output. If that is closed, the line is dropped and the exit code stays the same.
 pub fn say(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// A line about how it goes, on standard error.
+/// Prints a line about the progress to standard error.
 pub fn note(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Text that comes from elsewhere, without what would control the terminal or reorder its line, and of bounded length.
+/// Text from a file or a server, without characters that control the terminal or reorder its line, and of limited length.
 pub fn printable(text: &str) -> String {
     let is_harmful = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,4 +1,4 @@
-//! Rows with the same address take turns, in the order of the file; all others go side by side.
+//! Rows with the same address are sent one after the other, in the order of the file. All others are sent in parallel.
 
 use std::{
     cell::RefCell,
@@ -7,11 +7,11 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// Which row of each address has its turn. Only rows under way are in here.
+/// Which row of each address may be sent next. Only rows in progress are in here.
 #[derive(Default)]
 pub struct Turns {
     queues: RefCell<HashMap<u64, VecDeque<u64>>>,
-    /// Addresses of rows that didn't get in although nothing is wrong with them.
+    /// Addresses of rows that weren't imported although nothing is wrong with them.
     lost: RefCell<HashSet<u64>>,
     next: Notify,
 }
@@ -22,10 +22,10 @@ impl Turns {
         self.queues.borrow_mut().entry(address).or_default().push_back(line);
     }
 
-    /// Waits until a row is the first of its queue; whether the rows before it are all decided.
+    /// Waits until a row is the first of its queue. Returns whether all the rows before it have a result.
     pub async fn wait(&self, address: u64, line: u64) -> bool {
         loop {
-            // All of this runs on one thread: nobody is done between the look and the wait.
+            // All of this runs on one thread, so no row can finish between the check and the wait.
             let is_first = self.queues.borrow().get(&address).and_then(VecDeque::front) == Some(&line);
             if is_first {
                 return !self.lost.borrow().contains(&address);
@@ -34,7 +34,7 @@ impl Turns {
         }
     }
 
-    /// Lets the next row of an address have its turn.
+    /// Lets the next row of an address be sent.
     pub fn done(&self, address: u64, is_decided: bool) {
         if !is_decided {
             self.lost.borrow_mut().insert(address);

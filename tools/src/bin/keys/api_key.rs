@@ -13,7 +13,7 @@ const KEY_ID_PREFIX: &str = "key_";
 const KEY_ID_CHARACTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const KEY_ID_LENGTH: usize = 16;
 
-/// Makes a key from the operating system's randomness. `test` keys differ in their prefix only: the service treats both alike.
+/// Makes a key from the operating system's randomness. `test` keys have another prefix; the service treats both the same.
 ///
 /// # Errors
 ///
@@ -55,7 +55,7 @@ fn random_text(alphabet: &[u8], length: usize) -> Result<String, Refusal> {
     Ok(text)
 }
 
-/// Whether a text holds a key, or what looks like the beginning of one.
+/// Whether a text contains a key, or what looks like the beginning of one.
 pub fn looks_like_a_key(text: &str) -> bool {
     PREFIXES.iter().any(|prefix| text.contains(prefix))
 }

@@ -1,4 +1,4 @@
-//! The way to `DynamoDB`, and what to do when it is barred.
+//! The connection to `DynamoDB`, and what to do if it fails.
 
 use std::{error::Error, time::Duration};
 
@@ -26,10 +26,10 @@ const CALL: Duration = Duration::from_secs(7);
 /// How long getting credentials may take: a credential process may ask the operator for a code.
 const CREDENTIALS: Duration = Duration::from_mins(1);
 
-/// A client and where it leads.
+/// A client, and where it connects to.
 pub struct Connection {
     pub client: Client,
-    /// As a sentence names it: a region of AWS, or an engine's URL.
+    /// The place, as sentences name it: a region of AWS, or an engine's URL.
     place: String,
 }
 
@@ -68,7 +68,7 @@ impl Connection {
             Refusal::new("No AWS region is set. Set AWS_REGION, or AWS_PROFILE to a profile that has one.")
         })?;
         let place = match &endpoint {
-            // Without a user or a password that the URL may hold.
+            // Without a user or a password that the URL may contain.
             Some(url) => url.origin().ascii_serialization(),
             None => format!("region {region}"),
         };
@@ -150,8 +150,8 @@ impl Connection {
 
 /// Whether a write may have been applied although it failed.
 ///
-/// A refusal with a reason is certain. Without a response nothing is; and after throttling, an earlier attempt whose
-/// response was lost may have been applied.
+/// If DynamoDB refused the write with a reason, it was not applied. Without a response, it may have been. After throttling it
+/// may have been too, by an earlier attempt whose response was lost.
 pub fn may_be_applied<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
         SdkError::ConstructionFailure(_) => false,
@@ -177,7 +177,7 @@ async fn credentials(provider: &impl ProvideCredentials) -> Result<Credentials, 
     loaded.map_err(|error| match error {
         CredentialsError::CredentialsNotLoaded(_) => no_credentials(),
         error => {
-            // The outermost says only that it failed; what an operator can act on is further in.
+            // The outermost error only says that it failed. The useful cause is further inside.
             let mut reasons = Vec::new();
             let mut next = error.source();
             while let Some(reason) = next {
@@ -207,7 +207,7 @@ fn endpoint(text: &str) -> Result<Url, Refusal> {
         .ok_or_else(|| Refusal::new("The endpoint isn't a URL such as http://127.0.0.1:8000."))
 }
 
-/// Whether a URL leads to this machine, where engines check no credentials, and none should be asked for.
+/// Whether a URL points to this machine, where engines check no credentials, so none are needed.
 fn is_on_this_machine(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",

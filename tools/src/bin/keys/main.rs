@@ -1,8 +1,7 @@
 //! `keys`: issues, lists and revokes the API keys of a deployment, and tells it which workspaces there are.
 //!
-//! A key exists here between the operating system's randomness and the operator's screen, and once more on standard input
-//! when it is revoked. It is in no argument, so in no shell history and no process list, and what is stored is its hash
-//! (`docs/contract.md#5-api-keys`).
+//! A key exists here only from when it is made until it is printed, and again on standard input when it is revoked. It is never
+//! an argument, so it is in no shell history and no process list. Only its hash is stored (`docs/contract.md#5-api-keys`).
 
 mod api_key;
 mod command_line;
@@ -34,7 +33,7 @@ use crate::{
 /// More than anything that holds one key.
 const LONGEST_INPUT: u64 = 64 * 1024;
 
-/// Why a command was not done: a sentence for the operator.
+/// Why a command failed: a sentence for the operator.
 #[derive(Debug)]
 pub struct Refusal(String);
 
@@ -61,7 +60,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Refusal> {
-    // Before anything else reads the command line: a message about it could repeat the key.
+    // This comes before anything else reads the command line, because an error message could repeat the key.
     if env::args_os().any(|argument| api_key::looks_like_a_key(&argument.to_string_lossy())) {
         return Err(Refusal::new(
             "A key has no place on the command line: it is in the shell's history now. Pass it on standard input: keys revoke < FILE",
@@ -73,7 +72,7 @@ fn run() -> Result<(), Refusal> {
         .build()
         .map_err(|error| Refusal::new(format!("The operating system refuses to start the program: {error}.")))?;
     let done = runtime.block_on(execute(options, command));
-    // A name that is still being resolved, on a thread of its own, is not waited for.
+    // Doesn't wait for a name look-up that still runs on another thread.
     runtime.shutdown_background();
     done
 }
@@ -83,7 +82,7 @@ async fn execute(options: Options, command: Command) -> Result<(), Refusal> {
     match command {
         Command::Issue(wanted) => issue(json, &tables(options).await?, wanted).await,
         Command::Revoke { name } => {
-            // Read before anything is asked of AWS: who pipes nothing in should hear that first.
+            // Read before any call to AWS, so that an empty standard input is reported first.
             let name = which_key(name.as_deref())?;
             let key = tables(options).await?.revoke(&name).await?;
             output::revoked(json, &key).map_err(|refusal| Refusal::new(format!("The key was revoked. {refusal}")))
@@ -142,7 +141,7 @@ async fn issue(json: bool, tables: &Tables, wanted: Issue) -> Result<(), Refusal
         created_at: Attribute::Is(now.to_rfc3339_opts(SecondsFormat::Millis, true)),
         expires_at: wanted.expires.map(|lifetime| Expiry(now + lifetime)).into(),
     };
-    // From here on Ctrl-C waits, so that it leaves no key that nobody has.
+    // From here on Ctrl-C waits, so that no key is stored that nobody has seen.
     let mut interrupt = pin!(ctrl_c());
     let _ = interrupt.as_mut().now_or_never();
     tables.add_key(&stored).await?;

@@ -20,7 +20,7 @@ pub fn tenant(as_json: bool, id: Uuid) -> Result<(), Refusal> {
     print(&id.to_string())
 }
 
-/// The one time that a key is shown: alone on standard output, so that a script can take it from there.
+/// Shows a key, this once. It is alone on standard output, so that a script can read it.
 pub fn issued(as_json: bool, key: &str, stored: &ApiKey) -> Result<(), Refusal> {
     if as_json {
         #[derive(Serialize)]
@@ -76,8 +76,8 @@ pub fn workspaces(as_json: bool, workspaces: &[Workspace]) -> Result<(), Refusal
     print(&table(WORKSPACE_COLUMNS, &rows))
 }
 
-/// Tells the operator something beside the result. Standard error that can't be written is no reason to stop: where it
-/// fails, there is nobody to tell.
+/// Tells the operator something besides the result. If standard error can't be written, that is ignored: there is no other
+/// place to report it.
 pub fn note(text: &str) {
     let _ = writeln!(stderr(), "{text}");
 }
@@ -171,7 +171,7 @@ fn table<const N: usize>(columns: [&str; N], rows: &[[String; N]]) -> String {
     lines.iter().map(render).collect::<Vec<_>>().join("\n")
 }
 
-/// A text without what would move the terminal's cursor, start a line or turn the writing around.
+/// A text without characters that move the terminal's cursor, start a line or change the direction of the text.
 fn printable(text: &str) -> String {
     text.chars()
         .map(|character| match character {
@@ -195,7 +195,7 @@ fn json(value: &impl Serialize) -> Result<(), Refusal> {
     print(&text)
 }
 
-/// A closed pipe (`keys list | head`) is a reason to stop, and none to panic.
+/// A closed pipe (`keys list | head`) ends the tool without a panic.
 fn print(text: &str) -> Result<(), Refusal> {
     let mut stdout = stdout().lock();
     writeln!(stdout, "{text}")

@@ -1,7 +1,7 @@
 //! The tables of keys and workspaces, as the operator may use them (`docs/contract.md#6-dynamodb-tables`).
 //!
-//! The SDK retries a write whose response was lost, and its own first copy is then in the way. So a conditional put asks
-//! for the item that is in the way and looks whose it is, and a key is read before it is deleted.
+//! The SDK retries a write whose response was lost, and the condition then fails because of the first attempt. So a failed
+//! conditional put returns the existing item, and this module checks whether it is its own. A key is read before it is deleted.
 
 use std::{collections::HashMap, ops::ControlFlow, time::Duration};
 
@@ -31,17 +31,17 @@ const WHOLE_TABLE: Duration = Duration::from_secs(20);
 /// seen as that.
 const ANY_WORKSPACE: Duration = Duration::from_secs(10);
 
-/// An attribute as it is stored: other writers may have left anything.
+/// An attribute as it is stored: other writers may have stored anything.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attribute<T> {
     Absent,
-    /// It has another type than the contract's, or holds what can't be read.
+    /// It has another type than in the contract, or a value that can't be read.
     Unreadable,
     Is(T),
 }
 
 impl<T> Attribute<T> {
-    /// Reads an attribute; `read` gives none for what it can't read.
+    /// Reads an attribute; `read` returns `None` for a value that it can't read.
     fn of(item: &Item, name: &str, read: impl FnOnce(&AttributeValue) -> Option<T>) -> Self {
         match item.get(name).map(read) {
             None => Self::Absent,
@@ -86,7 +86,7 @@ impl<T: Serialize> Serialize for Attribute<T> {
 pub struct Expiry(pub DateTime<Utc>);
 
 impl Expiry {
-    /// DynamoDB's numbers may have a fraction; whoever else wrote it may have given it one.
+    /// DynamoDB's numbers may have a fraction, and another writer may have stored one.
     fn read(value: &AttributeValue) -> Option<Self> {
         let seconds = value.as_n().ok()?.split('.').next()?.parse().ok()?;
         DateTime::from_timestamp(seconds, 0).map(Self)
@@ -189,7 +189,7 @@ fn key_attribute(item: &Item, name: &str) -> String {
     Attribute::text(item, name).value().cloned().unwrap_or_default()
 }
 
-/// The item that was in the way of a conditional put.
+/// The existing item that made a conditional put fail.
 fn in_the_way(error: &SdkError<PutItemError>) -> Option<&Item> {
     match error.as_service_error()? {
         PutItemError::ConditionalCheckFailedException(failed) => failed.item(),
@@ -213,7 +213,8 @@ impl Tables {
         }
     }
 
-    /// Stores a new key. If that fails, no key is left that nobody has, or the refusal names it.
+    /// Stores a new key. If that fails but may have been applied, the key is deleted again. If that fails too, the error names
+    /// the key to revoke.
     pub async fn add_key(&self, key: &ApiKey) -> Result<(), Refusal> {
         let put = self
             .connection
@@ -240,7 +241,7 @@ impl Tables {
         })
     }
 
-    /// Deletes a key that its operator will never see, and adds to the reason what became of it.
+    /// Deletes a key that its operator will never see, and adds the result to the reason.
     pub async fn withdraw(&self, key: &ApiKey, reason: Refusal) -> Refusal {
         match self.delete_key(key).await {
             Ok(()) => Refusal::new(format!("{reason} The new key was deleted again: nothing was issued.")),
@@ -259,9 +260,9 @@ impl Tables {
         Ok(keys)
     }
 
-    /// Deletes the one key of this name, and gives what it was.
+    /// Deletes the one key with this name, and returns it.
     pub async fn revoke(&self, name: &KeyName) -> Result<ApiKey, Refusal> {
-        // Read first: then a delete that finds nothing has only lost its first response.
+        // The key is read first. So if a delete finds nothing, an earlier attempt has deleted it and its response was lost.
         let key = match name.whole_hash() {
             Some(hash) => self.key(hash).await?,
             None => self.only_key(name).await?,
@@ -322,7 +323,7 @@ impl Tables {
         Ok(item.as_ref().map(Workspace::from_item))
     }
 
-    /// Whether a tenant has a workspace; none if the operator may not see them, or there are too many to look through.
+    /// Whether a tenant has a workspace; `None` if the operator may not read them, or there are too many to read.
     pub async fn has_workspace(&self, tenant: Uuid) -> Result<Option<bool>, Refusal> {
         let mut found = false;
         let look = self.scan(&self.workspaces, ANY_WORKSPACE, |item| {
