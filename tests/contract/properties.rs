@@ -73,7 +73,7 @@ fn what_a_response_shows_of_a_name_is_found_again_for_every_code_point() {
 fn what_a_response_shows_of_an_address_is_found_again_for_every_code_point() {
     for c in code_points() {
         assert_is_found_again_by_email(&format!("a{c}@acme.de"));
-        assert_is_found_again_by_email(&format!("x@{c}.a{c}b{c}.{c}d"));
+        assert_is_found_again_by_email(&format!("x@{c}.a{c}-b.{c}d"));
     }
 }
 
