@@ -102,7 +102,7 @@ struct RequestEntry<'a> {
     key_id: Option<&'a KeyId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
-    /// The operation that failed, or that was under way when time was up.
+    /// The operation that failed, or that was in progress when the request ran out of time.
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]

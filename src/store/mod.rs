@@ -174,7 +174,7 @@ impl Store {
 
     /// Writes a contact, unless the workspace already has one with its address.
     ///
-    /// If the response to a write is lost, nobody knows whether the write was applied, and the SDK retries it. If the first
+    /// If the response to a write is lost, it is unknown whether the write was applied. The SDK retries it. If the first
     /// attempt was applied, the condition of the second fails, and the failure contains the stored item. Its `id` shows that
     /// this request wrote it: the id has 74 random bits, was made for this request, and was sent nowhere else.
     ///

@@ -121,7 +121,7 @@ fn command(environment: &[(&str, &str)], arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env_clear()
-        // No home: no profile of whoever runs the tests. No instance metadata: there is nobody to answer.
+        // No home directory, so no AWS profile of the person who runs the tests. No instance metadata, because there is none.
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .envs(environment.iter().copied())
         .stdin(Stdio::piped())
@@ -335,7 +335,7 @@ async fn a_key_on_the_command_line_is_refused_without_being_repeated() {
     let output = deployment.keys(&["revoke", key]).await;
     refused_with(&output, &["standard input", "history"]);
     assert!(!stderr(&output).contains(key));
-    // Wherever it stands, and whatever else is wrong with the command line.
+    // Wherever the key is in the command line, and whatever else is wrong with it.
     for arguments in [
         &[key][..],
         &["list", key],
@@ -563,7 +563,7 @@ async fn a_key_whose_storing_can_not_be_confirmed_is_deleted_again_or_named() {
     assert!(!stderr(&output).contains(&workspace), "the id that it would have had");
 }
 
-/// What every write to fails, for want of space.
+/// A file to which every write fails, because there is no space.
 fn full() -> Stdio {
     let device = OpenOptions::new().write(true).open("/dev/full");
     device.expect("a device that is always full").into()
@@ -610,7 +610,7 @@ async fn a_key_that_can_not_be_printed_is_deleted_again_or_named() {
     let revoke = format!("keys revoke {}", string(&left[0]["keyId"]));
     refused_with(&output, &["Standard output can't be written", "nobody has it", &revoke]);
 
-    // Standard error is for what can be lost: a key that is printed counts.
+    // A note on standard error may be lost, as long as the key was printed.
     proxy.plan(|_, _| None);
     let mut command = command(&[], &issue);
     command.stderr(full());

@@ -1,6 +1,6 @@
 //! Lambda, API Gateway and DynamoDB on one machine: real parts around the real function.
 //!
-//! | module | stands for |
+//! | module | replaces |
 //! | --- | --- |
 //! | [`engine`] | DynamoDB: an embedded engine that speaks its protocol, or any other at a URL |
 //! | [`template`] | `template.yaml`: the tables that the engine gets |

@@ -1,6 +1,6 @@
 //! Files as products and people make them, each against the real service: what is reported, stored and rejected.
 //!
-//! `corpus/expected.json` has what a person expects of each file; Python's `csv` module counts its records once more.
+//! `corpus/expected.json` says what a person expects of each file. Python's `csv` module counts the records as a second opinion.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +24,7 @@ struct Case {
     file: String,
     #[serde(default)]
     options: Vec<String>,
-    /// What standard error says of a file that is refused, and of which nothing is sent.
+    /// What standard error says about a file that is refused. Nothing of such a file is sent.
     error: Option<String>,
     #[serde(default)]
     rows: usize,

@@ -38,10 +38,10 @@ use tokio::{
 const KEY: &str = "sf_test_v1_LocalDemoKeyLocalDemoKey";
 const WORKSPACE: &str = "0198c1a5-6f00-7000-8000-000000000001";
 const CONTACT: &str = r#"{"resolutionStatus":"unresolved"}"#;
-/// As many as the import has under way.
+/// As many requests as the import sends at once.
 const CONCURRENCY: usize = 32;
 
-/// Random numbers, the same ones again with the seed that is printed.
+/// Random numbers. The seed is printed, and gives the same numbers again.
 fn random() -> fastrand::Rng {
     let seed = env::var("IMPORT_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     println!("IMPORT_SEED={seed}");
@@ -117,7 +117,7 @@ fn rows(count: usize) -> String {
     format!("name,email\n{}\n", rows.join("\n"))
 }
 
-/// A service that answers each request, numbered from 1, with what a closure says.
+/// A service whose responses come from a closure. It gets the number of the request, from 1.
 async fn stub(answer: impl Fn(usize, Bytes) -> (StatusCode, &'static str) + Clone + Send + Sync + 'static) -> String {
     let requests = Arc::new(AtomicUsize::new(0));
     let router = Router::new().fallback(move |request: Request| {
@@ -348,7 +348,7 @@ async fn an_answer_that_every_row_would_get_stops_the_import_at_once() {
 async fn a_service_that_never_answers_stops_the_import_with_the_reason() {
     let directory = TempDir::new().unwrap();
     let path = file(&directory, "name,email\nHenrik Larsen,henrik@acme.de\n");
-    // Bound and not listening: nobody else gets the port, and a connection is refused.
+    // Bound, but not listening: no other program gets the port, and connections are refused.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let url = format!("http://{}", socket.local_addr().unwrap());
@@ -484,7 +484,7 @@ impl LocalRun {
         };
         let url = after("listens on ").await;
         let engine = Engine::at(&after("DynamoDB ").await);
-        // It goes on to write a line a request, which somebody has to read.
+        // It writes a line for each request, which must be read.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self {
             url,
@@ -543,18 +543,18 @@ impl LocalRun {
     }
 }
 
-/// What stands in the way of a request.
+/// What goes wrong with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     /// API Gateway throttles.
     Throttled,
     /// 503 before anything happens.
     Unavailable,
-    /// The contact is written, and the answer is 503.
+    /// The contact is written, and the response is 503.
     UnavailableAfterwards,
     /// The connection breaks before anything happens.
     Broken,
-    /// The contact is written, and the connection breaks within the answer.
+    /// The contact is written, and the connection breaks within the response.
     BrokenAfterwards,
 }
 
@@ -722,7 +722,7 @@ async fn under_faults_each_valid_row_of_5_000_is_stored_once_and_each_bad_one_is
     assert_eq!(met.lock().unwrap().len(), FAULTS.len());
     assert!(resets.load(Ordering::SeqCst) > 0);
 
-    // Of two names for one address the first to arrive is stored, and the row of the other is the conflict.
+    // If an address has two names, the first to arrive is stored, and the row with the other name is the conflict.
     let stored = local.stored().await;
     let mut conflicts = BTreeSet::new();
     assert!(stored.keys().eq(expected.keys()));

@@ -1,4 +1,4 @@
-//! What a run leaves behind when something stops it: the rejects file, the report, and what a later run makes of it.
+//! What an import leaves behind when something stops it: the file of rejected rows, the report, and how a later run continues.
 
 use std::{
     fs,
@@ -372,7 +372,7 @@ async fn ctrl_c_is_acknowledged_at_once_and_a_second_one_still_gives_the_report(
     let path = file(&directory, rows(50));
     let arrived = Arc::new(Notify::new());
     let seen = Arc::clone(&arrived);
-    // It takes a request and never answers.
+    // It accepts a request and never responds.
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {

@@ -150,7 +150,7 @@ impl Connection {
 
 /// Whether a write may have been applied although it failed.
 ///
-/// If DynamoDB refused the write with a reason, it was not applied. Without a response, it may have been. After throttling it
+/// If `DynamoDB` refused the write with a reason, it was not applied. Without a response, it may have been. After throttling it
 /// may have been too, by an earlier attempt whose response was lost.
 pub fn may_be_applied<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
