@@ -26,7 +26,13 @@ fn texts(places: &[&str]) -> BTreeMap<String, String> {
     while let Some(path) = waiting.pop() {
         if path.is_dir() {
             let entries = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
-            waiting.extend(entries.filter(|path| !path.ends_with("target") && !path.ends_with("node_modules")));
+            // What is built or installed there is not ours.
+            let ours = |path: &PathBuf| {
+                !["target", "node_modules", ".ci/tools"]
+                    .iter()
+                    .any(|end| path.ends_with(end))
+            };
+            waiting.extend(entries.filter(ours));
         } else if let Ok(text) = fs::read_to_string(&path) {
             let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
             texts.insert(name, text);
