@@ -6,6 +6,8 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::Duration,
 };
 
 use harness::openapi::OpenApi;
@@ -234,15 +236,26 @@ impl LocalRun {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}; cargo build --example local", example.display()));
-        let mut announcement = String::new();
-        let mut output = BufReader::new(process.stdout.take().unwrap());
-        while !announcement.ends_with("Ctrl-C to stop.\n") {
-            let read = output.read_line(&mut announcement).unwrap();
-            assert_ne!(read, 0, "it ended: {announcement}");
+        let (lines, read) = mpsc::channel();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        // It reads to the end: later lines must go somewhere.
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                let _ = lines.send(line);
+            }
+        });
+        let mut run = Self {
+            process,
+            announcement: String::new(),
+        };
+        while !run.announcement.ends_with("Ctrl-C to stop.\n") {
+            let line = read
+                .recv_timeout(Duration::from_mins(1))
+                .unwrap_or_else(|_| panic!("an old build? cargo build --example local: {}", run.announcement));
+            run.announcement += &line;
+            run.announcement.push('\n');
         }
-        // Later lines must go somewhere.
-        std::thread::spawn(move || output.lines().count());
-        Self { process, announcement }
+        run
     }
 }
 
