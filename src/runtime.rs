@@ -17,7 +17,7 @@ use std::{
 
 use futures_util::{FutureExt as _, future::try_join_all};
 use http_body_util::BodyExt as _;
-use lambda_http::http::{HeaderMap, StatusCode, Uri};
+use lambda_http::http::{HeaderMap, Uri};
 use lambda_runtime::Diagnostic;
 use lambda_runtime_api_client::{PooledClient, body::Body, build_request};
 
@@ -127,7 +127,7 @@ impl Lambda {
             .body(Body::empty())
             .ok()?;
         let (parts, body) = self.client.call(request).await.ok()?.into_parts();
-        if parts.status != StatusCode::OK {
+        if !parts.status.is_success() {
             return None;
         }
         let payload = body.collect().await.ok()?.to_bytes();
@@ -152,16 +152,12 @@ impl Lambda {
             request = request.header("lambda-runtime-function-error-type", error_type);
         }
         let status = match request.body(Body::from(body)) {
-            Ok(request) => self
-                .client
-                .call(request)
-                .await
-                .map(|response| response.status().as_u16())
-                .ok(),
+            Ok(request) => self.client.call(request).await.map(|response| response.status()).ok(),
             Err(_) => None,
         };
         // Lambda may have ended the invocation meanwhile. Then it tells the caller, and this worker goes on.
-        if status != Some(StatusCode::ACCEPTED.as_u16()) {
+        if !status.is_some_and(|status| status.is_success()) {
+            let status = status.map(|status| status.as_u16());
             tracing::warn!(requestId = request_id, status, "Lambda didn't take the response");
         }
     }
