@@ -443,8 +443,8 @@ async fn peak_of(rows: usize) -> usize {
 async fn memory_stays_flat_over_100_000_rows() {
     let (few, many) = (peak_of(1_000).await, peak_of(100_000).await);
     println!("peak of 1,000 rows: {few} KiB, of 100,000: {many} KiB");
-    // The larger file alone has more than 20 MiB.
-    assert!(many < few + 4 * 1024, "{few} KiB, then {many} KiB");
+    // The file has more than 20 MiB. What may grow is the table of the addresses that were seen: up to 4 MB (`duplicates.rs`).
+    assert!(many < few + 8 * 1024, "{few} KiB, then {many} KiB");
 }
 
 /// `cargo run --example local`, as a user starts it.
