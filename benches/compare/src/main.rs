@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | (none) | builds the three, runs them side by side, and writes the tables and the picture |
 //! | `load` | one process with 1 to 64 invocations at once, and the table of it |
+//! | `import` | 100,000 rows into the local run, and the table of where the time goes |
 //! | `earlier PROGRAM` | runs the function beside an earlier build of it, and the table of it |
 //! | `guard` | instructions and size against `benches/baseline.json`; fails beyond +3% |
 //! | `guard --move` | makes what is measured now the baseline |
@@ -13,6 +14,7 @@ mod cost;
 mod dynamodb;
 mod guard;
 mod http1;
+mod import;
 mod lambda;
 mod measure;
 mod report;
@@ -39,12 +41,13 @@ fn main() -> io::Result<ExitCode> {
     let passed = match arguments[..] {
         [] => compare(&workspace, &authority, &directory),
         ["load"] => load(&workspace, &authority),
+        ["import"] => import(&workspace, &directory),
         ["earlier", program] => earlier(Path::new(program), &workspace, &authority, &directory),
         ["guard"] => guard(&workspace, &authority, &directory, false),
         ["guard", "--move"] => guard(&workspace, &authority, &directory, true),
         ["answers", ref command @ ..] if !command.is_empty() => answers(command, &authority),
         _ => Err(io::Error::other(
-            "usage: compare [load | earlier PROGRAM | guard [--move] | answers PROGRAM…]",
+            "usage: compare [load | import | earlier PROGRAM | guard [--move] | answers PROGRAM…]",
         )),
     };
     fs::remove_dir_all(&directory)?;
@@ -93,6 +96,16 @@ fn load(workspace: &Workspace, authority: &Authority) -> io::Result<bool> {
     Ok(true)
 }
 
+/// The local run and the import, as in the README but in release.
+fn import(workspace: &Workspace, directory: &Path) -> io::Result<bool> {
+    workspace.cargo("Cargo.toml", &["--example", "local", "--release"])?;
+    workspace.cargo("Cargo.toml", &["--package", "tools", "--bin", "import", "--release"])?;
+    let release = workspace.target.join("release");
+    let import = import::measure(&release.join("examples/local"), &release.join("import"), directory)?;
+    workspace.write("benches/README.md", "import", &report::import_table(&import))?;
+    Ok(true)
+}
+
 fn guard(workspace: &Workspace, authority: &Authority, directory: &Path, move_it: bool) -> io::Result<bool> {
     let ours = workspace.build("Cargo.toml", "create-contact", "release")?;
     let baseline = workspace.root.join("benches/baseline.json");
@@ -133,32 +146,28 @@ impl Workspace {
 
     /// Builds a package's executable and says where it is.
     fn build(&self, manifest: &str, package: &str, profile: &str) -> io::Result<PathBuf> {
+        self.cargo(manifest, &["--package", package, "--profile", profile])?;
+        Ok(self.target.join(profile).join(package))
+    }
+
+    /// Builds what the arguments name.
+    fn cargo(&self, manifest: &str, what: &[&str]) -> io::Result<()> {
         let mut cargo = Command::new("cargo");
-        // What `cargo run` has set for this program would have build scripts run again, and half of everything built anew.
+        // What `cargo run` has set for this program would make build scripts run again, and rebuild half of everything.
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy();
             if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
                 cargo.env_remove(&*name);
             }
         }
-        let status = cargo
-            .args([
-                "build",
-                "--locked",
-                "--package",
-                package,
-                "--profile",
-                profile,
-                "--manifest-path",
-            ])
-            .arg(self.root.join(manifest))
-            .arg("--target-dir")
-            .arg(&self.target)
-            .status()?;
-        if !status.success() {
-            return Err(io::Error::other(format!("{package} doesn't build")));
+        cargo.args(["build", "--locked"]).args(what);
+        cargo.arg("--manifest-path").arg(self.root.join(manifest));
+        cargo.arg("--target-dir").arg(&self.target);
+        if cargo.status()?.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("{} doesn't build", what.join(" "))))
         }
-        Ok(self.target.join(profile).join(package))
     }
 
     fn template(&self) -> io::Result<cost::Template> {
