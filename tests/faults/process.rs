@@ -31,8 +31,9 @@ fn signal(name: &str, process: u32) {
     assert!(status.success());
 }
 
+/// A process that wakes up finds the reset on its connection, and opens another.
 #[tokio::test]
-async fn a_connection_that_died_while_the_process_was_frozen_costs_no_request_its_response() {
+async fn a_connection_that_was_reset_while_the_process_was_frozen_costs_no_request_its_response() {
     let service = Service::without_process(BINARY).await;
     let function = service.process(&[]);
     let process = function.id().expect("it runs");
@@ -43,6 +44,28 @@ async fn a_connection_that_died_while_the_process_was_frozen_costs_no_request_it
         signal("-CONT", process);
         let answer = service.send(&service.request("Ada", &format!("ada{n}@acme.de"))).await;
         assert_eq!(answer.status, 201);
+    }
+    assert_eq!(service.contacts().await.len(), 6);
+}
+
+/// The reset was lost, so the process learns of it when it sends its next call: only a retry helps.
+#[tokio::test]
+async fn a_connection_that_died_unnoticed_while_the_process_was_frozen_costs_no_request_its_response() {
+    let service = Service::without_process(BINARY).await;
+    let function = service.process(&[]);
+    let process = function.id().expect("it runs");
+    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
+    for n in 0..5 {
+        signal("-STOP", process);
+        let last = service.proxy.calls().last().expect("a call").connection;
+        service
+            .proxy
+            .plan(move |_, call| (call.connection <= last).then_some(Fault::ResetBefore));
+        signal("-CONT", process);
+        let answer = service.send(&service.request("Ada", &format!("ada{n}@acme.de"))).await;
+        assert_eq!(answer.status, 201);
+        let calls = service.proxy.calls();
+        assert!(calls.iter().any(|call| call.connection > last), "no connection died");
     }
     assert_eq!(service.contacts().await.len(), 6);
 }
