@@ -1,8 +1,10 @@
 //! The meaning of each column, by the titles that CRMs and address books give their columns, in six languages.
 //!
-//! The titles are those known from exports of `HubSpot`, Salesforce, Pipedrive, Zoho, Mailchimp, Google Contacts and Outlook. Not each
-//! was checked against its vendor's current documentation. For a title that is missing here, use the column options. Apple's
-//! Contacts exports vCards; the titles of the usual converters are here.
+//! Two thirds of the titles are translations that no public file confirms. These were found in sample exports, in vendors' help
+//! or in the code of other importers (`program/localization/*/csv2vcard.inc` of roundcube/roundcubemail has Outlook's and
+//! Thunderbird's): Outlook in all six languages; Thunderbird in English, German, French and Spanish; `HubSpot` in English, French and
+//! Spanish; Pipedrive in English, German, French and Spanish; Google Contacts, Salesforce, Zoho and Mailchimp in English. For a
+//! title that is missing here, use the column options. Apple's Contacts exports vCards; the titles of the usual converters are here.
 
 use crate::{clean, options::ColumnOptions, terminal::printable};
 
@@ -32,10 +34,13 @@ const TITLES: [(Role, &str); 55] = [
     // Pipedrive: `Person - Name`; Zoho: `Contact Name`; Salesforce: `Full Name`; Google (old): `Name`.
     (Name, "name fullname contactname contact personname displayname"),
     (Name, "vollständigername vollername ganzername kontaktname anzeigename"),
-    (Name, "nom nomcomplet prénometnom nometprénom nomducontact personnenom"),
     (
         Name,
-        "nombrecompleto nombreyapellidos nombreyapellido nombredelcontacto nombredecontacto personanombre",
+        "nom nomcomplet prénometnom nometprénom nomducontact personnenom nomàafficher",
+    ),
+    (
+        Name,
+        "nombrecompleto nombreyapellidos nombreyapellido nombredelcontacto nombredecontacto nombreenpantalla",
     ),
     (
         Name,
@@ -45,15 +50,21 @@ const TITLES: [(Role, &str); 55] = [
     // Google (old): `Given Name`; Mailchimp's merge tag is `FNAME`.
     (
         First,
-        "firstname givenname forename fname personfirstname contactfirstname",
+        "firstname first givenname forename fname personfirstname contactfirstname",
     ),
     (First, "vorname rufname personvorname"),
     (First, "prénom prenom prénomducontact personneprénom"),
-    (First, "nombre nombredepila primernombre personanombredepila"),
+    (
+        First,
+        "nombre nombredepila primernombre personanombre personanombredepila",
+    ),
     (First, "voornaam roepnaam persoonvoornaam"),
     (First, "fornavn personfornavn"),
     // Google (old): `Additional Name`.
-    (Middle, "middlename middlenames middleinitial additionalname secondname"),
+    (
+        Middle,
+        "middlename middle middlenames middleinitial additionalname secondname",
+    ),
     (
         Middle,
         "weiterevornamen weiterervorname zweitervorname zweitername mittelname",
@@ -65,7 +76,10 @@ const TITLES: [(Role, &str); 55] = [
     (Particle, "namensvorsatz vorsatzwort"),
     (Particle, "tussenvoegsel tussenvoegsels"),
     // Google (old): `Family Name`; Mailchimp's merge tag is `LNAME`.
-    (Last, "lastname surname familyname lname personlastname contactlastname"),
+    (
+        Last,
+        "lastname last surname familyname lname personlastname contactlastname",
+    ),
     (Last, "nachname familienname zuname personnachname"),
     (Last, "nomdefamille personnenomdefamille"),
     (
@@ -85,7 +99,7 @@ const TITLES: [(Role, &str); 55] = [
     (Title, "salutation title nameprefix prefix honorific"),
     (Title, "anrede titel namenspräfix"),
     (Title, "civilité titre"),
-    (Title, "tratamiento título"),
+    (Title, "tratamiento título saludo"),
     (Title, "aanhef"),
     (Title, "tiltale"),
     // Outlook: `E-mail Address`, `E-mail 2 Address`; Google: `E-mail 1 - Value`; Mailchimp: `Email Address`.
@@ -98,14 +112,14 @@ const TITLES: [(Role, &str); 55] = [
         Email,
         "emailadresse mailadresse emailgeschäftlich geschäftlicheemail emailarbeit primäreemail",
     ),
-    (Email, "personemailarbeit personemailbüro"),
+    (Email, "primäreemailadresse personemailadresse personemailadressebüro"),
     (
         Email,
         "adresseemail adressemail adressedemessagerie adressedecourriel adressedecourrierélectronique",
     ),
     (
         Email,
-        "adresseélectronique courriel emailprofessionnel personneemail personneemailtravail",
+        "adresseélectronique adresseélectroniqueprincipale courriel emailprofessionnel personneemail personneemailtravail",
     ),
     (
         Email,
@@ -113,7 +127,7 @@ const TITLES: [(Role, &str); 55] = [
     ),
     (
         Email,
-        "correoelectrónicodeltrabajo personacorreoelectrónico personaemail personaemailtrabajo",
+        "correoelectrónicodeltrabajo personacorreoelectrónico personacorreoelectrónicotrabajo emaildeltrabajo direccióndecorreoelectrónicoprincipal",
     ),
     (
         Email,
@@ -126,15 +140,15 @@ const TITLES: [(Role, &str); 55] = [
     ),
     (
         OtherEmail,
-        "personemailother emailprivat privateemail weitereemail sekundäreemail personemailprivat",
+        "personemailother emailprivat privateemail weitereemail sekundäreemail sekundäreemailadresse personemailadresseprivat personemailadressesonstiger",
     ),
     (
         OtherEmail,
-        "emailpersonnel emailsecondaire autreemail personneemaildomicile personneemailautre",
+        "emailpersonnel emailsecondaire adresseélectroniquesecondaire autreemail personneemaildomicile personneemailautre",
     ),
     (
         OtherEmail,
-        "correoelectrónicosecundario correoelectrónicopersonal personaemailcasa personaemailotro",
+        "correoelectrónicosecundario correoelectrónicopersonal direccióndecorreoelectrónicosecundaria direccióndelcorreoelectrónico emaildelacasa",
     ),
     (
         OtherEmail,
@@ -144,8 +158,8 @@ const TITLES: [(Role, &str); 55] = [
 
 /// Full names, unless there is a column of first names and none of last names: then they are last names.
 const NAME_OR_LAST: [&str; 4] = ["name", "nom", "naam", "navn"];
-/// First names, unless there is no column of last names: then they are full names.
-const FIRST_OR_NAME: &str = "nombre";
+/// First names, unless there is no column of last names: then they are full names. With one, they may be either.
+const FIRST_OR_NAME: [&str; 2] = ["nombre", "personanombre"];
 
 /// A column, by its place and its title.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,7 +186,9 @@ pub struct Columns {
     pub second_last: Option<Column>,
     /// What follows last names.
     pub suffix: Option<Column>,
-    /// Whether the column of last names may have full names in it: its title doesn't say.
+    /// Whether the column of first names may have full names in it: its title doesn't say.
+    pub first_may_be_full: bool,
+    /// The same for the column of last names.
     pub last_may_be_full: bool,
     /// Addresses: the first one that isn't empty is used.
     pub emails: Vec<Column>,
@@ -266,8 +282,12 @@ impl Columns {
             self.last = self.name.take();
             self.last_may_be_full = true;
         }
-        if self.last.is_none() && self.name.is_none() && is(&self.first, &[FIRST_OR_NAME]) {
-            self.name = self.first.take();
+        if self.name.is_none() && is(&self.first, &FIRST_OR_NAME) {
+            if self.last.is_none() {
+                self.name = self.first.take();
+            } else {
+                self.first_may_be_full = true;
+            }
         }
     }
 

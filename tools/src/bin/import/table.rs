@@ -305,11 +305,18 @@ impl Table {
                 return Err(doubt.to_owned());
             }
         }
-        let is_full = columns.last_may_be_full
-            && !parts.first.is_empty()
-            && (parts.last.starts_with(&format!("{} ", parts.first))
-                || parts.last.ends_with(&format!(", {}", parts.first)));
-        Ok(if is_full { as_it_is(parts.last) } else { parts.text() })
+        let (first, last) = (&parts.first, &parts.last);
+        let some = !first.is_empty() && !last.is_empty();
+        if some && columns.first_may_be_full && first.ends_with(&format!(" {last}")) {
+            return Ok(as_it_is(parts.first));
+        }
+        if some
+            && columns.last_may_be_full
+            && (last.starts_with(&format!("{first} ")) || last.ends_with(&format!(", {first}")))
+        {
+            return Ok(as_it_is(parts.last));
+        }
+        Ok(parts.text())
     }
 
     /// The first address that is there.
