@@ -147,7 +147,7 @@ curl -i http://{address}/api/contacts \\
   -H 'Content-Type: application/json' \\
   -d '{{\"workspaceId\":\"{}\",\"name\":\"Henrik Larsen\",\"email\":\"henrik@acme-customer.de\"}}'
 
-The reference, with a form to try it: http://{address}/
+API reference, with a form to try it out: http://{address}/
 
 Press Ctrl-C to stop.
 ",

@@ -97,7 +97,7 @@ struct Environment {
 impl Environment {
     fn read(&mut self) -> Config {
         if SystemTime::now() < SystemTime::UNIX_EPOCH {
-            self.faults.push("the machine's clock is before 1970".to_owned());
+            self.faults.push("the machine's clock is set before 1970".to_owned());
         }
         Config {
             tables: Tables {
@@ -225,7 +225,7 @@ fn trusted_certificates(path: &str) -> Result<Vec<u8>, String> {
     let mut anchors = RootCertStore::empty();
     let mut pem = String::new();
     for certificate in CertificateDer::pem_slice_iter(&file) {
-        let certificate = certificate.map_err(|_| format!("{path} is no PEM file"))?;
+        let certificate = certificate.map_err(|_| format!("{path} is not a valid PEM file"))?;
         if anchors.add(certificate.clone()).is_ok() {
             let base64 = BASE64.encode(&certificate);
             pem.extend([
@@ -236,7 +236,7 @@ fn trusted_certificates(path: &str) -> Result<Vec<u8>, String> {
         }
     }
     if anchors.is_empty() {
-        return Err(format!("{path} holds no certificate that can be trusted"));
+        return Err(format!("{path} contains no certificate that can be used as a root"));
     }
     Ok(pem.into_bytes())
 }

@@ -60,7 +60,8 @@ pub(crate) struct Failure {
     pub header: Option<(HeaderName, HeaderValue)>,
 }
 
-const NOT_NOW: &str = "The service can't reach its database in time. Nothing is half done: retry the same request.";
+const NOT_NOW: &str =
+    "The service's database is unavailable or too slow. Nothing is half done: retry the same request.";
 
 impl Error {
     /// Status, outcome, sentence and header of each case (`docs/contract.md#2-failures`).

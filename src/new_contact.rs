@@ -118,7 +118,7 @@ const NAME: Sentences = Sentences {
     missing: "name is required",
     repeated: "name appears more than once",
     not_a_string: "name must be a string",
-    invalid: "name holds an unpaired surrogate",
+    invalid: "name contains an unpaired surrogate",
 };
 const EMAIL: Sentences = Sentences {
     missing: "email is required",
@@ -131,8 +131,8 @@ fn name_fault(fault: InvalidName) -> &'static str {
     match fault {
         InvalidName::Empty => "name must have at least one visible character",
         InvalidName::TooLong => "name must have at most 200 characters",
-        InvalidName::Control => "name must not hold control characters",
-        InvalidName::Bidi => "name must not hold bidirectional embeddings, overrides or isolates",
+        InvalidName::Control => "name must not contain control characters",
+        InvalidName::Bidi => "name must not contain bidirectional embeddings, overrides or isolates",
     }
 }
 

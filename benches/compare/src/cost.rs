@@ -196,8 +196,8 @@ fn assumptions() -> String {
         "
 US dollars, us-east-1, public on-demand prices of {PRICES_READ} (the services' pricing pages), no free tier. Times: the CPU time that
 [the benchmark](../benches/README.md) measured, divided by the memory's share of a CPU, and {WAITING:.0} ms of waiting for each
-response of DynamoDB (assumed). A cold start is the start, with all of a CPU, and the first request. What Lambda itself needs to set up the process's environment comes on top: it can't be
-measured here. One request in {:.0} meets a cold start (assumed). Logs cost {:.2} a GB. A retry that gets `200` costs the same; a
+response of DynamoDB (assumed). A cold start is the start, with a full CPU, and the first request. The time that Lambda needs to set up
+the environment comes on top: it can't be measured here. One request in {:.0} meets a cold start (assumed). Logs cost {:.2} a GB. A retry that gets `200` costs the same; a
 refused request costs no write unit.
 ",
         1.0 / COLD_STARTS_A_REQUEST,
@@ -230,7 +230,7 @@ fn memory_sizes(all: &Comparison, template: &Template) -> String {
         table,
         "
 The template gives the function {} MB. Compared with {} MB, a million contacts cost {:.2} dollars more, and a cold start takes {:.0} ms
-instead of {:.0}, a request {:.0} instead of {:.0}. More memory buys less time for more money.
+instead of {:.0}, a request {:.0} instead of {:.0}. More memory is faster and costs more.
 ",
         template.memory,
         MEMORY_SIZES[0],

@@ -48,7 +48,7 @@ const ROWS: [Row; 15] = [
         musts: &[],
     },
     Row {
-        what: "first request: its CPU by that of a warm one",
+        what: "first request: CPU ÷ CPU of a warm request",
         figure: |figures| figures.first_cpu.times(1000.0 / figures.warm_cpu.median()),
         digits: 1,
         musts: &[Must::AtMost(2.5)],
@@ -72,7 +72,7 @@ const ROWS: [Row; 15] = [
         musts: &[Must::OfTypical(0.15)],
     },
     Row {
-        what: "the same, with a look-up of DynamoDB's host, ms",
+        what: "both, with a DNS lookup of DynamoDB's host, ms",
         figure: |figures| figures.cold_cpu_by_name.clone(),
         digits: 1,
         musts: &[],
@@ -124,7 +124,7 @@ const ROWS: [Row; 15] = [
 /// The table of figures, with what is demanded of each and whether it holds.
 pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth, faulty: &FaultyStarts) -> String {
     let mut table = "\
-| | floor | typical | create-contact | ÷ floor | ÷ typical | must | held |
+| | floor | typical | create-contact | ÷ floor | ÷ typical | limit | met |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 "
     .to_owned();
@@ -197,7 +197,7 @@ pub fn earlier_table(earlier: &Figures, now: &Figures) -> String {
     let held = now.cold_cpu.median() <= COLD_CPU_OF_EARLIER * earlier.cold_cpu.median();
     let _ = write!(
         table,
-        "\nCPU from exec to the first 201 at most {COLD_CPU_OF_EARLIER:.2} of the earlier build's: {}.",
+        "\nLimit: CPU from exec to the first 201 is at most {COLD_CPU_OF_EARLIER:.2} times that of the earlier build. Met: {}.",
         yes_or_no(held)
     );
     table
@@ -261,11 +261,11 @@ fn own_rows(arm64_size: Option<f64>, growth: &Growth, faulty: &FaultyStarts) -> 
     );
     for (what, ratios) in [
         (
-            "warm CPU with 1,000,000 stored contacts, by that with 100",
+            "warm CPU with 1,000,000 stored contacts ÷ with 100",
             &growth.stored_contacts,
         ),
         (
-            "warm CPU of a 200-character name, by that of a short one",
+            "warm CPU with a name of 200 characters ÷ with a short one",
             &growth.long_name,
         ),
     ] {
@@ -277,7 +277,7 @@ fn own_rows(arm64_size: Option<f64>, growth: &Growth, faulty: &FaultyStarts) -> 
         ("has a name that doesn't resolve", &faulty.does_not_resolve),
     ] {
         own_row(
-            &format!("ready later if the database {what}, ms (slowest)"),
+            &format!("delay of ready if the database {what}, ms (slowest)"),
             Some(format!("{:.0} ({:.0})", later.median(), later.quantile(1.0))),
             later.quantile(1.0) <= 300.0,
             "≤ 300",

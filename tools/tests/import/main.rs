@@ -222,7 +222,7 @@ As they would be stored:
   line 9: first name "H.", last name "Larsen", email henrik@acme.de
 line 3: rejected: there is no name; email must be an address such as jan@example.com
 line 4: rejected: email must have an internet domain after the @, such as example.com
-line 6: rejected: the row has 4 cells and the header 3: put a cell with a separator in it into quotes
+line 6: rejected: the row has 4 cells, but the header has 3: quote the cell that contains a separator
 line 7: cleaned: mailto:
 line 8: the same contact as on line 2
 line 9: conflict: line 2 has this address under another name
@@ -278,8 +278,8 @@ async fn a_mistake_in_the_command_is_said_and_nothing_is_sent() {
     }
     let path = file(&directory, "name,email\na,b@acme.de\n");
     for (key, sentence) in [
-        ("", "The API key is not one"),
-        ("sf_test_v1_short", "The API key is not one"),
+        ("", "That isn't an API key"),
+        ("sf_test_v1_short", "That isn't an API key"),
     ] {
         let output = into("http://127.0.0.1:1", &path)
             .env("CONTACTS_API_KEY", key)
@@ -313,20 +313,20 @@ async fn an_answer_that_every_row_would_get_stops_the_import_at_once() {
         (
             401,
             r#"{"error":"The API key is not valid."}"#,
-            "answered 401: The API key is not valid.",
+            "responded with 401: The API key is not valid.",
         ),
         (
             403,
             r#"{"error":"It lacks contacts:write."}"#,
-            "answered 403: It lacks contacts:write.",
+            "responded with 403: It lacks contacts:write.",
         ),
         (
             404,
             r#"{"error":"Workspace not found"}"#,
-            "answered 404: Workspace not found.",
+            "responded with 404: Workspace not found.",
         ),
-        (301, "", "answered 301: 301 Moved Permanently."),
-        (200, "<html>", "this is another service"),
+        (301, "", "responded with 301: 301 Moved Permanently."),
+        (200, "<html>", "this isn't the contacts service"),
     ] {
         let requests = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&requests);

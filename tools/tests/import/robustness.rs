@@ -189,9 +189,7 @@ async fn a_full_disk_says_how_far_the_rejects_file_got_and_stops_the_import() {
     assert!(shown.contains(&format!("it is complete up to line {last}")), "{shown}");
     let unwritten = counts["rejected"] + counts["not sent"] - written.len();
     assert!(
-        shown.contains(&format!(
-            "{unwritten} rows of those that didn't get in could not be written"
-        )),
+        shown.contains(&format!("{unwritten} rows could not be written to it")),
         "{shown}"
     );
 }
@@ -223,7 +221,7 @@ async fn a_500_that_stays_stops_the_import_after_a_few_rows() {
     .await;
     let output = into(&url, &path).output().await.unwrap();
     assert_eq!(summary(&output)["not sent"], 1000);
-    assert!(said(&output.stdout).contains("the service fails at every row (500): The service failed."));
+    assert!(said(&output.stdout).contains("the service fails on every row (500): The service failed."));
     assert!(requests.load(Ordering::SeqCst) <= 16, "{requests:?}");
 }
 
@@ -244,11 +242,11 @@ async fn a_service_that_is_gone_in_the_middle_is_waited_for_and_then_given_up() 
     assert_eq!(counts["not sent"], 400);
     let shown = said(&output.stdout);
     assert!(
-        shown.contains("the service has taken no row for 2 s (--give-up-after): the service answers 503"),
+        shown.contains("the service has accepted no row for 2 s (--give-up-after): the service responds with 503"),
         "{shown}"
     );
     let progress = said(&output.stderr);
-    assert!(progress.contains("retrying, gives up in "), "{progress}");
+    assert!(progress.contains("retrying, giving up in "), "{progress}");
     assert!(!progress.contains("18446744073709551615"), "{progress}");
     assert_eq!(rejected(&path, b',').len(), 400);
 }
@@ -277,7 +275,7 @@ async fn what_a_server_says_reaches_the_terminal_without_its_control_characters(
     .await;
     let output = into(&url, &path).output().await.unwrap();
     assert_eq!(summary(&output)["not sent"], 1);
-    assert!(said(&output.stdout).contains("the service answered 403: ]0;evil No"));
+    assert!(said(&output.stdout).contains("the service responded with 403: ]0;evil No"));
     let is_harmful = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
     assert!(!said(&output.stdout).contains(is_harmful));
     assert!(!fs::read_to_string(rejects(&path)).unwrap().contains(is_harmful));
@@ -358,7 +356,7 @@ async fn the_first_of_two_rows_with_one_address_is_decided_before_the_second_is_
     assert_eq!(line, 5);
     assert_eq!(
         reason,
-        "the service says: There is another name. In the file, line 4 has the address."
+        "the service says: There is another name. In the file, line 4 has the same address."
     );
     let order = order.lock().unwrap();
     let last_first = order.iter().rposition(|body| body.contains("First")).unwrap();

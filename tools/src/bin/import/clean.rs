@@ -21,7 +21,7 @@ pub struct Cell {
     pub cleaned: Vec<&'static str>,
 }
 
-const INVISIBLE: &str = "invisible characters around it";
+const INVISIBLE: &str = "invisible characters at its ends";
 const FORMULA: &str = "Excel's =\"…\"";
 const APOSTROPHE: &str = "Excel's apostrophe";
 const MAILTO: &str = "mailto:";
@@ -64,7 +64,7 @@ pub fn clean(cell: &str, kind: Kind) -> Cell {
     }
 }
 
-/// A text without white space and invisible characters around it.
+/// A text without white space and invisible characters at its ends.
 pub fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
 }
@@ -74,13 +74,15 @@ pub fn doubt_about_name(name: &str, separator: char) -> Option<&'static str> {
     if PLACEHOLDERS.contains(&name) {
         Some("the name is a placeholder such as N/A or #NAME?: write the name, or leave the cell empty")
     } else if is_unreadable(name) {
-        Some("the name has a character that couldn't be read: write the name again, or see whether --encoding is right")
+        Some("the name has a character that couldn't be read: write the name again, or check --encoding")
     } else if is_mojibake(name) {
-        Some("the name was read in a wrong encoding when the file was made (JosÃ© for José): export it again as UTF-8")
+        Some(
+            "the name was read in the wrong encoding when the file was created (JosÃ© for José): export it again as UTF-8",
+        )
     } else if has_entity(name) {
         Some("the name has an HTML entity such as &amp; or &#39; in it: write the character itself")
     } else if name.contains(['\r', '\n']) && (name.contains('@') || name.contains(separator)) {
-        Some("the name spans several lines and looks like several rows: see whether a quote is missing")
+        Some("the name spans several lines and looks like several rows: check whether a quote is missing")
     } else {
         None
     }
@@ -93,13 +95,13 @@ pub fn doubt_about_email(email: &str) -> Option<&'static str> {
     if PLACEHOLDERS.contains(&email) {
         Some("the address is a placeholder such as N/A or #NAME?: write the address")
     } else if is_unreadable(email) {
-        Some("the address has a character that couldn't be read: write it again, or see whether --encoding is right")
+        Some("the address has a character that couldn't be read: write it again, or check --encoding")
     } else if addresses > 1 {
         Some("two addresses in one cell: keep one of them")
     } else if email.contains(['<', '>']) {
-        Some("there is more than the address in its cell: keep only what is between < and >")
+        Some("the cell contains more than the address: keep only what is between < and >")
     } else if is_mojibake(email) {
-        Some("the address was read in a wrong encoding when the file was made: export it again as UTF-8")
+        Some("the address was read in the wrong encoding when the file was created: export it again as UTF-8")
     } else if has_entity(email) {
         Some("the address has an HTML entity such as &amp; in it: write the character itself")
     } else {

@@ -300,11 +300,11 @@ impl Columns {
             ("full name", &self.name),
             ("first name", &self.first),
             ("middle name", &self.middle),
-            ("before the last name", &self.particle),
+            ("last-name prefix", &self.particle),
             ("last name", &self.last),
             ("second last name", &self.second_last),
             ("suffix", &self.suffix),
-            ("title, left out", &self.title),
+            ("title (not used)", &self.title),
         ]
         .into_iter()
         .filter_map(|(role, column)| Some((role, column.as_ref()?)))
@@ -324,7 +324,7 @@ impl Columns {
         format!(
             "{}, email {}. Not used: {}.",
             roles.join(", "),
-            emails.join(", else "),
+            emails.join(", or else "),
             listed(&self.unused)
         )
     }
@@ -408,7 +408,7 @@ mod tests {
             (
                 "Name,Given Name,Family Name,E-mail 1 - Type,E-mail 1 - Value,E-mail 2 - Value",
                 "full name \"Name\", first name \"Given Name\", last name \"Family Name\", email \"E-mail 1 - Value\", \
-                 else \"E-mail 2 - Value\". Not used: \"E-mail 1 - Type\".",
+                 or else \"E-mail 2 - Value\". Not used: \"E-mail 1 - Type\".",
             ),
         ] {
             assert_eq!(of(header).unwrap(), expected);

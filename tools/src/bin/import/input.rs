@@ -178,7 +178,7 @@ impl Input {
         }
         let likely = detector.guess(None, Utf8Detection::Deny).name();
         Ok(Err(format!(
-            "{} is not UTF-8: line {} is the first to show it. It is probably {likely}; look at it with --dry-run --encoding \
+            "{} is not UTF-8: the first such line is {}. It is probably {likely}; look at it with --dry-run --encoding \
              {likely}, and import it with --encoding {likely} if the names are right.",
             self.shown(),
             census.line

@@ -191,7 +191,7 @@ async fn send_in_turn(sender: &Sender, turns: &Turns, place: Place) -> Outcome {
     let another_name = earlier.filter(|earlier| !earlier.has_same_name);
     let outcome = match another_name {
         Some(Earlier { line, .. }) if !are_decided => Outcome::NotSent(format!(
-            "not sent: line {line} has the same address and isn't in: import that one first"
+            "not sent: line {line} has the same address and wasn't imported: import that row first"
         )),
         _ => sender.send(&contact).await,
     };
@@ -199,7 +199,7 @@ async fn send_in_turn(sender: &Sender, turns: &Turns, place: Place) -> Outcome {
     turns.done(address, is_decided);
     match (outcome, another_name) {
         (Outcome::Conflict(reason), Some(Earlier { line, .. })) => {
-            Outcome::Conflict(format!("{reason} In the file, line {line} has the address."))
+            Outcome::Conflict(format!("{reason} In the file, line {line} has the same address."))
         }
         (outcome, _) => outcome,
     }
@@ -215,7 +215,7 @@ async fn interruption(sender: &Sender) {
     either(&mut interrupt, &mut terminate).await;
     sender.stop("the import was interrupted");
     note(format_args!(
-        "Interrupted: waiting up to {} for the responses to what is sent. Ctrl-C again to wait no longer.",
+        "Interrupted: waiting up to {} for the responses to requests in progress. Press Ctrl-C again to stop at once.",
         time(GRACE)
     ));
     tokio::select! {
@@ -262,7 +262,8 @@ fn api_key() -> Result<String, String> {
     let key = key.trim();
     if KeyHash::of(key.as_bytes()).is_none() {
         return Err(
-            "The API key is not one: it is sf_live_v1_ or sf_test_v1_ and 24 to 128 letters or digits.".to_owned(),
+            "That isn't an API key. A key is sf_live_v1_ or sf_test_v1_ followed by 24 to 128 letters or digits."
+                .to_owned(),
         );
     }
     Ok(key.to_owned())

@@ -8,15 +8,15 @@ use reqwest::Url;
 use uuid::{Uuid, fmt::Hyphenated};
 
 const ABOUT: &str =
-    "Imports contacts from a CSV file, and says of each row that didn't get in which one it is and why.";
+    "Imports contacts from a CSV file, and reports each row that wasn't imported, with its line and the reason.";
 
 const EXAMPLES: &str = "\
-The API key comes from the environment variable CONTACTS_API_KEY, or else from standard input. It never goes into an argument.
+The API key comes from the environment variable CONTACTS_API_KEY, or else from standard input. Never pass it as an argument.
 
   import contacts.csv --dry-run
   import contacts.csv --url https://API-ID.execute-api.REGION.amazonaws.com --workspace UUID
 
-Separator, encoding, header row and columns are recognised. Rows that don't get in are written to FILE.rejected.csv, each with
+Separator, header row and columns are recognised, and so are UTF-8 and UTF-16. Rows that weren't imported are written to FILE.rejected.csv, each with
 its line and the reason; the report ends with the command that imports them once they are fixed. Running the same import again
 is always safe: contacts that are already there are found, not created twice.
 
@@ -28,7 +28,7 @@ Exit codes: 0 every row is in; 1 some aren't, or the file can't be imported; 2 t
 pub struct Options {
     /// The CSV file; a pipe or /dev/stdin is fine too
     pub file: PathBuf,
-    /// Where the service is, with or without /api/contacts
+    /// The service's URL, with or without /api/contacts
     #[arg(long, value_parser = operation, required_unless_present = "dry_run")]
     pub url: Option<Url>,
     /// The workspace that gets the contacts
@@ -40,7 +40,7 @@ pub struct Options {
     /// Where the columns are, if their titles aren't recognised
     #[command(flatten)]
     pub columns: ColumnOptions,
-    /// The file's encoding, such as windows-1252; a byte order mark has precedence
+    /// The file's encoding, such as windows-1252; a byte order mark takes precedence
     #[arg(long, value_name = "NAME", value_parser = encoding)]
     pub encoding: Option<Label>,
     /// How long to keep trying when the service stops responding (90s, 5m, 1h)
@@ -66,7 +66,7 @@ pub struct ColumnOptions {
     /// The title of the column of last names
     #[arg(long = "last-name-column", value_name = "TITLE")]
     pub last: Option<String>,
-    /// The title of the column of addresses; may be repeated: the first one that is filled counts
+    /// The title of the column of addresses; may be repeated: the first one that isn't empty is used
     #[arg(long = "email-column", value_name = "TITLE")]
     pub emails: Vec<String>,
 }
@@ -120,7 +120,7 @@ fn operation(text: &str) -> Result<Url, String> {
 }
 
 fn workspace_id(text: &str) -> Result<Uuid, String> {
-    let id: Hyphenated = text.parse().map_err(|_| "it must be a UUID in its hyphenated form")?;
+    let id: Hyphenated = text.parse().map_err(|_| "it must be a UUID in hyphenated form")?;
     Ok(id.into_uuid())
 }
 
@@ -130,7 +130,7 @@ fn encoding(name: &str) -> Result<Label, String> {
             name: name.to_owned(),
             encoding,
         })
-        .ok_or_else(|| "there is no such encoding; windows-1252, iso-8859-15 and utf-16le are some".to_owned())
+        .ok_or_else(|| "there is no such encoding; use for example windows-1252, iso-8859-15 or utf-16le".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -23,9 +23,8 @@ const MAX_FIELD: usize = 64 * 1024;
 /// The most bytes in one record, so that the import's memory is limited whatever the file contains.
 const MAX_RECORD: usize = 1024 * 1024;
 
-const TORN: &str =
-    "a carriage return within the row breaks it in two: put the cell into quotes, or take the carriage return out";
-const MISQUOTED: &str = "a quoted cell has a quote in it: write it twice (\"\")";
+const TORN: &str = "a carriage return within the row breaks it in two: quote the cell, or remove the carriage return";
+const MISQUOTED: &str = "a quoted cell contains a quote: double it (\"\")";
 
 /// A record, as it is in the file and by its fields.
 #[derive(Clone, Debug, Default)]
@@ -92,9 +91,9 @@ impl fmt::Display for Unreadable {
         match self {
             Self::Quote { line } => write!(
                 f,
-                "the quote that opens a cell on line {line} isn't closed where the cell ends: close it, or take it out"
+                "the quote that opens a cell on line {line} isn't closed where the cell ends: close it, or remove it"
             ),
-            Self::Long { line } => write!(f, "the row that begins on line {line} has no end within 1 MiB"),
+            Self::Long { line } => write!(f, "the row that begins on line {line} is longer than 1 MiB"),
             Self::Io(error) => write!(f, "it can't be read: {error}"),
         }
     }

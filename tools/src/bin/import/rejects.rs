@@ -126,7 +126,7 @@ impl<'a> Rejects<'a> {
             .map_or_else(|| self.base(), |open| open.path.clone().into_os_string());
         let path = shown(Path::new(&path));
         match self.last_line {
-            Some(line) => format!("{path} can't be written any more: {error}; it is complete up to line {line}"),
+            Some(line) => format!("{path} can no longer be written: {error}; it is complete up to line {line}"),
             None => format!("{path} can't be written: {error}; no row is in it"),
         }
     }

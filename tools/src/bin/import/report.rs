@@ -94,7 +94,7 @@ impl Notices {
             };
             let all = lines.len() as u64 + self.split_differently_more;
             say(format_args!(
-                "Split differently: of {} the service takes another part for the last name than the columns do: {} {}{more}.",
+                "Split differently: for {} the service's last name differs from the column's: {} {}{more}.",
                 count(all, "name"),
                 if all == 1 { "line" } else { "lines" },
                 lines.join(", "),
@@ -172,7 +172,7 @@ impl<'a> Report<'a> {
             _ => "time left not known yet".to_owned(),
         };
         let line = format!(
-            "{} of {}, {rate:.0} a second, {left}; {} didn't get in so far{}",
+            "{} of {}, {rate:.0} a second, {left}; {} not imported so far{}",
             HumanCount(done),
             count(self.rows, "row"),
             HumanCount(self.counts.conflicts + self.counts.rejected + self.counts.not_sent),
@@ -215,7 +215,7 @@ impl<'a> Report<'a> {
         let files = self.rejects.finish();
         if !files.is_empty() {
             say(
-                "The rows that didn't get in are in a file, each with its line and the reason. Once they are fixed, this imports them:",
+                "The rows that weren't imported are in a file, each with its line and the reason. Once they are fixed, this imports them:",
             );
             for path in &files {
                 say(format_args!("  {}", self.command(&path.to_string_lossy())));
@@ -223,13 +223,13 @@ impl<'a> Report<'a> {
         }
         if let Some((reason, unwritten)) = self.rejects.broken() {
             say(format_args!(
-                "{reason}. {} of those that didn't get in could not be written: run the same import again.",
+                "{reason}. {} could not be written to it: run the same import again.",
                 count(unwritten, "row")
             ));
         }
         if counts.all() != read {
             return Err(format!(
-                "This is a defect of the import: it read {read} rows and knows what became of {}.",
+                "This is a defect of the import: it read {read} rows and has results for {}.",
                 counts.all()
             ));
         }

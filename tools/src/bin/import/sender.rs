@@ -117,7 +117,7 @@ impl Sender {
         }
         let client = client
             .build()
-            .map_err(|error| format!("There is no HTTP client: {}", causes(&error)))?;
+            .map_err(|error| format!("The HTTP client can't be created: {}", causes(&error)))?;
         let mut authorization = HeaderValue::try_from(format!("Bearer {key}")).map_err(|error| error.to_string())?;
         authorization.set_sensitive(true);
         Ok(Self {
@@ -161,7 +161,7 @@ impl Sender {
         let trouble = self.trouble.borrow();
         trouble
             .as_ref()
-            .map(|trouble| format!("retrying, gives up in {}: {trouble}", time(left)))
+            .map(|trouble| format!("retrying, giving up in {}: {trouble}", time(left)))
     }
 
     /// Sends a row until its result is known.
@@ -182,7 +182,7 @@ impl Sender {
             let verdict = tokio::select! {
                 verdict = self.attempt(body.clone()) => verdict,
                 _ = ending.wait_for(|ending| ending.is_cut) => {
-                    return Outcome::NotSent("sent, but its response was not waited for: import the row again".to_owned());
+                    return Outcome::NotSent("sent, but the import stopped before the response arrived: import the row again".to_owned());
                 }
             };
             let (trouble, retry_after, max_backoff) = match verdict {
@@ -232,7 +232,7 @@ impl Sender {
         if failures == FAILURES_OF_A_ROW {
             self.failing_rows.set(self.failing_rows.get() + 1);
             if self.failing_rows.get() == FAILING_ROWS {
-                self.stop(&format!("the service fails at every row (500): {reason}"));
+                self.stop(&format!("the service fails on every row (500): {reason}"));
             }
         }
     }
@@ -243,7 +243,7 @@ impl Sender {
         } else if self.last_good.get().elapsed() >= self.give_up_after {
             let long = time(self.give_up_after);
             self.stop(&format!(
-                "the service has taken no row for {long} (--give-up-after): {trouble}"
+                "the service has accepted no row for {long} (--give-up-after): {trouble}"
             ));
         }
     }
@@ -294,7 +294,7 @@ async fn verdict(mut response: Response) -> reqwest::Result<Verdict> {
     Ok(match status {
         // Many web servers respond to any request with 200.
         StatusCode::OK | StatusCode::CREATED if body.get("resolutionStatus").is_none() => Verdict::Stop(format!(
-            "this is another service: it answered {status} without a contact"
+            "this isn't the contacts service: it responded with {status}, but without a contact"
         )),
         StatusCode::CREATED => Verdict::Done(Outcome::Created),
         StatusCode::OK => Verdict::Done(Outcome::Existing),
@@ -304,17 +304,17 @@ async fn verdict(mut response: Response) -> reqwest::Result<Verdict> {
         StatusCode::CONFLICT => Verdict::Done(Outcome::Conflict(format!("the service says: {}", reason()))),
         StatusCode::INTERNAL_SERVER_ERROR => Verdict::Failed(reason()),
         StatusCode::TOO_MANY_REQUESTS => Verdict::Again {
-            trouble: format!("the service answers {status}"),
+            trouble: format!("the service responds with {status}"),
             retry_after,
             max_backoff: MAX_THROTTLED_BACKOFF,
         },
         status if status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() => Verdict::Again {
-            trouble: format!("the service answers {status}"),
+            trouble: format!("the service responds with {status}"),
             retry_after,
             max_backoff: MAX_BACKOFF,
         },
         // 401, 403, 404 and every other status that means a wrong key, workspace or URL.
-        _ => Verdict::Stop(format!("the service answered {}: {}", status.as_u16(), reason())),
+        _ => Verdict::Stop(format!("the service responded with {}: {}", status.as_u16(), reason())),
     })
 }
 

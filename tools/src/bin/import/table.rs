@@ -141,7 +141,7 @@ impl Table {
         }
         if rows == 0 {
             return Err(format!(
-                "{} has a header on line {} and no rows.",
+                "{} has a header on line {}, but no rows.",
                 self.input.shown(),
                 self.header.line
             ));
@@ -181,7 +181,7 @@ impl Table {
         let separators = SEPARATORS.iter().find(|(separator, _)| *separator == self.separator);
         let header = match self.header.line {
             1 => "header on line 1".to_owned(),
-            line => format!("header on line {line}, what is above it is left out"),
+            line => format!("header on line {line}, the lines above it are skipped"),
         };
         format!(
             "{}: {}, {}, separated by {}, {header}.\nColumns: {}",
@@ -246,7 +246,7 @@ impl Table {
         // Spreadsheets leave out empty fields at the end, or add some. More that is not empty is a stray separator.
         if record.fields().iter().skip(width).any(|field| !field.is_empty()) {
             return Err(format!(
-                "the row has {} cells and the header {width}: put a cell with a separator in it into quotes",
+                "the row has {} cells, but the header has {width}: quote the cell that contains a separator",
                 record.fields().len()
             ));
         }
@@ -281,7 +281,7 @@ impl Table {
                 };
                 Err(faults.into_iter().map(words).collect::<Vec<_>>().join("; "))
             }
-            Err(_) => Err("the row makes no request".to_owned()),
+            Err(_) => Err("the row can't be sent as a request".to_owned()),
         }
     }
 
@@ -410,16 +410,16 @@ fn complaint(reason: &NoHeader, header: &Record) -> String {
     };
     match reason {
         NoHeader::Contact(line) => format!(
-            "line {line} has a contact and there is no header above it: add a line with the columns' titles, such as name and email."
+            "line {line} is a contact, but there is no header above it: add a line with the columns' titles, such as name and email."
         ),
         NoHeader::Missing(Missing::Named(title)) => {
             format!("there is no column {}; {there_are}.", crate::terminal::printable(title))
         }
         NoHeader::Missing(Missing::Name) => format!(
-            "which column has the name? Say it with --name-column, or with --first-name-column and --last-name-column; {there_are}."
+            "which column has the name? Set it with --name-column, or with --first-name-column and --last-name-column; {there_are}."
         ),
         NoHeader::Missing(Missing::Email) => {
-            format!("which column has the address? Say it with --email-column; {there_are}.")
+            format!("which column has the address? Set it with --email-column; {there_are}.")
         }
     }
 }

@@ -92,7 +92,7 @@ impl KeyName {
             return Ok(Self::Hash(text.to_ascii_lowercase()));
         }
         Err(Refusal::new(
-            "That names no key. Give its key id (key_ and 16 characters) or at least 8 hexadecimal digits of its hash; keys list shows both.",
+            "That is neither a key id nor a hash. Give the key id (key_ and 16 characters) or at least 8 hexadecimal digits of its hash; keys list shows both.",
         ))
     }
 

@@ -4,17 +4,16 @@ use chrono::TimeDelta;
 use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 use uuid::Uuid;
 
-const ABOUT: &str =
-    "Issues, lists and revokes API keys of create-contact, and tells the service which workspaces there are.";
+const ABOUT: &str = "Issues, lists and revokes API keys of create-contact, and adds and lists workspaces.";
 
 const EXAMPLES: &str = "\
-A tenant owns workspaces and keys. All it needs is an id. These commands lead to a first contact:
+A tenant owns workspaces and keys, and is itself only an id. Before the first contact, run:
 
   keys tenant new
   keys workspace add --tenant TENANT
   keys issue --tenant TENANT --label \"CRM import\" --expires 90d
 
-Standard output of `keys issue` is the key alone, so a script can take it: KEY=$(keys issue --tenant TENANT)
+`keys issue` prints only the key to standard output, so a script can read it: KEY=$(keys issue --tenant TENANT)
 
 To replace a key: issue a new one, have the caller use it, then revoke the old one. Its next request is refused.
 
@@ -75,12 +74,12 @@ pub struct Options {
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Make a key and print it, this once
+    /// Issue a key, and print it: it is shown only once
     Issue(Issue),
-    /// End a key: its next request is refused
+    /// Revoke a key: its next request is refused
     #[command(
-        long_about = "End a key: its next request is refused.\n\nName it by its key id or by the first digits of its hash, as \
-                            `keys list` shows them. Without a name the key is read from standard input: the key alone, or \
+        long_about = "Revoke a key: its next request is refused.\n\nIdentify it by its key id or by the first digits of its hash, as \
+                            `keys list` shows them. Without an argument the key is read from standard input: the key alone, or \
                             everything that `keys issue` printed."
     )]
     Revoke {
@@ -93,7 +92,7 @@ pub enum Command {
     /// Add or list workspaces
     #[command(subcommand)]
     Workspace(WorkspaceCommand),
-    /// Make tenants
+    /// Create tenant ids
     #[command(subcommand)]
     Tenant(TenantCommand),
 }
@@ -103,7 +102,7 @@ pub struct Issue {
     /// The tenant that the key belongs to
     #[arg(long, value_name = "UUID")]
     pub tenant: Uuid,
-    /// What people call the key: 1 to 100 characters
+    /// A description of the key for people: 1 to 100 characters
     #[arg(long, value_name = "TEXT", value_parser = label)]
     pub label: Option<String>,
     /// Restrict the key to one workspace
@@ -112,17 +111,17 @@ pub struct Issue {
     /// What the key may do; can be given more than once
     #[arg(long = "scope", value_name = "SCOPE", default_value = "contacts:write", value_parser = scope)]
     pub scopes: Vec<String>,
-    /// When the key ends by itself: in this many days, hours or minutes (90d, 12h, 30m)
+    /// How long the key is valid, in days, hours or minutes (90d, 12h, 30m)
     #[arg(long, value_name = "TIME", value_parser = lifetime)]
     pub expires: Option<TimeDelta>,
-    /// Make a key that people recognise as a test key; the service makes no difference
+    /// Make a key that people recognise as a test key; the service treats it like any other
     #[arg(long)]
     pub test: bool,
 }
 
 #[derive(Subcommand)]
 pub enum WorkspaceCommand {
-    /// Add a workspace to a tenant; one that the tenant has already stays as it is
+    /// Add a workspace to a tenant; one that the tenant already has stays as it is
     Add {
         /// The tenant that it belongs to
         #[arg(long, value_name = "UUID")]

@@ -100,7 +100,7 @@ impl Connection {
                 "There is no table {table} at {place}. Is it the right region and account? The stack's outputs name the table: set {option}."
             ),
             (_, "AccessDeniedException") => format!(
-                "These credentials may not use dynamodb:{action} on {table} at {place}. Take a profile that may, or ask whoever administers the account."
+                "These credentials may not use dynamodb:{action} on {table} at {place}. Use a profile that may, or ask whoever administers the account."
             ),
             (_, "ExpiredTokenException" | "RequestExpired") => {
                 "The AWS credentials have expired. Get new ones: aws sso login, or however this profile gets them."
@@ -108,7 +108,7 @@ impl Connection {
             }
             (_, "UnrecognizedClientException" | "InvalidSignatureException" | "IncompleteSignatureException") => {
                 format!(
-                    "AWS doesn't know these credentials at {place}. Check AWS_PROFILE, and that the machine's clock is right."
+                    "AWS doesn't accept these credentials at {place}. Check AWS_PROFILE, and that the machine's clock is right."
                 )
             }
             (SdkError::TimeoutError(_), _) => format!(
@@ -120,7 +120,7 @@ impl Connection {
                 return self.not_dynamodb();
             }
             (SdkError::DispatchFailure(_), _) => format!(
-                "DynamoDB can't be reached at {place}. Is the endpoint right (http or https, host, port), is there a network, and is the local run, if you mean it, still running?"
+                "DynamoDB can't be reached at {place}. Check the endpoint (http or https, host, port) and the network. If it is the local run, check that it is still running."
             ),
             (_, "" | "UnknownOperationException") => return self.not_dynamodb(),
             (_, code) => format!(
@@ -141,7 +141,7 @@ impl Connection {
     /// What to do about a table that can't be read to its end in time.
     pub fn too_slow(&self, table: &str, patience: Duration) -> Refusal {
         Refusal::new(format!(
-            "Table {table} at {} couldn't be read to its end within {} seconds. Try again, from a faster network if you can.",
+            "Table {table} at {} couldn't be read completely within {} seconds. Try again, from a faster network if you can.",
             self.place,
             patience.as_secs()
         ))
@@ -169,7 +169,7 @@ pub fn may_be_applied<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
 async fn credentials(provider: &impl ProvideCredentials) -> Result<Credentials, Refusal> {
     let Ok(loaded) = timeout(CREDENTIALS, provider.provide_credentials()).await else {
         return Err(Refusal::new(format!(
-            "{} They weren't loaded within {} seconds.",
+            "{} Loading them took more than {} seconds.",
             no_credentials(),
             CREDENTIALS.as_secs()
         )));
@@ -185,7 +185,7 @@ async fn credentials(provider: &impl ProvideCredentials) -> Result<Credentials, 
                 next = reason.source();
             }
             Refusal::new(format!(
-                "{} They were not loaded: {}.",
+                "{} Loading them failed: {}.",
                 no_credentials(),
                 reasons.join(": ")
             ))
@@ -195,7 +195,7 @@ async fn credentials(provider: &impl ProvideCredentials) -> Result<Credentials, 
 
 fn no_credentials() -> Refusal {
     Refusal::new(
-        "There are no AWS credentials that work. Set AWS_PROFILE to one of aws configure list-profiles, and run aws sso login if it uses single sign-on.",
+        "There are no AWS credentials that work. Set AWS_PROFILE to a profile that aws configure list-profiles shows, and run aws sso login if it uses single sign-on.",
     )
 }
 

@@ -50,6 +50,13 @@ impl fmt::Display for Refusal {
 }
 
 fn main() -> ExitCode {
+    // This comes before anything else reads the command line, because an error message could repeat the key.
+    if env::args_os().any(|argument| api_key::looks_like_a_key(&argument.to_string_lossy())) {
+        output::note(
+            "Don't pass a key on the command line: it may now be in the shell's history. Pass it on standard input: keys revoke < FILE",
+        );
+        return ExitCode::from(2);
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
@@ -60,17 +67,11 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Refusal> {
-    // This comes before anything else reads the command line, because an error message could repeat the key.
-    if env::args_os().any(|argument| api_key::looks_like_a_key(&argument.to_string_lossy())) {
-        return Err(Refusal::new(
-            "A key has no place on the command line: it is in the shell's history now. Pass it on standard input: keys revoke < FILE",
-        ));
-    }
     let CommandLine { options, command } = CommandLine::parse();
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Refusal::new(format!("The operating system refuses to start the program: {error}.")))?;
+        .map_err(|error| Refusal::new(format!("The program can't start: {error}.")))?;
     let done = runtime.block_on(execute(options, command));
     // Doesn't wait for a name look-up that still runs on another thread.
     runtime.shutdown_background();
@@ -98,7 +99,7 @@ async fn execute(options: Options, command: Command) -> Result<(), Refusal> {
                 tenant_id: Attribute::Is(tenant.to_string()),
             };
             output::workspace_added(json, &workspace)
-                .map_err(|refusal| Refusal::new(format!("Workspace {id} was added. {refusal}")))
+                .map_err(|refusal| Refusal::new(format!("Workspace {id} is stored. {refusal}")))
         }
         Command::Workspace(WorkspaceCommand::List) => {
             output::workspaces(json, &tables(options).await?.workspaces().await?)
@@ -124,12 +125,13 @@ async fn tables(options: Options) -> Result<Tables, Refusal> {
 async fn issue(json: bool, tables: &Tables, wanted: Issue) -> Result<(), Refusal> {
     if output::is_lost().unwrap_or_default() {
         return Err(Refusal::new(
-            "Standard output goes nowhere, so nobody would have the key; nothing was issued.",
+            "Standard output is closed or /dev/null, so the key would be lost; nothing was issued.",
         ));
     }
     check_workspace(tables, &wanted).await?;
     let key = api_key::generate(wanted.test)?;
-    let hash = KeyHash::of(key.as_bytes()).ok_or_else(|| Refusal::new("The new key is malformed: a defect."))?;
+    let hash = KeyHash::of(key.as_bytes())
+        .ok_or_else(|| Refusal::new("The new key is malformed. This is a defect of this tool."))?;
     let now = Utc::now();
     let stored = ApiKey {
         key_id: Attribute::Is(api_key::generate_key_id()?),
@@ -193,7 +195,7 @@ fn which_key(name: Option<&str>) -> Result<KeyName, Refusal> {
         .map_err(|error| Refusal::new(format!("Standard input can't be read: {error}.")))?;
     KeyName::of_key_in(&String::from_utf8_lossy(&input)).ok_or_else(|| {
         Refusal::new(
-            "There is no key on standard input: sf_live_v1_ or sf_test_v1_ and 24 to 128 letters or digits. To revoke by another name: keys revoke KEY_ID, or keys revoke HASH",
+            "There is no key on standard input. A key is sf_live_v1_ or sf_test_v1_ followed by 24 to 128 letters or digits. To revoke a key that you don't have: keys revoke KEY_ID, or keys revoke HASH",
         )
     })
 }

@@ -52,7 +52,7 @@ pub fn keys(as_json: bool, keys: &[ApiKey]) -> Result<(), Refusal> {
         return json(&keys);
     }
     if keys.is_empty() {
-        return print("There are no keys. keys issue makes one.");
+        return print("There are no keys. To issue one: keys issue");
     }
     let rows: Vec<_> = keys.iter().map(key_row).collect();
     print(&table(KEY_COLUMNS, &rows))
@@ -70,7 +70,7 @@ pub fn workspaces(as_json: bool, workspaces: &[Workspace]) -> Result<(), Refusal
         return json(&workspaces);
     }
     if workspaces.is_empty() {
-        return print("There are no workspaces. keys workspace add makes one.");
+        return print("There are no workspaces. To add one: keys workspace add");
     }
     let rows: Vec<_> = workspaces.iter().map(workspace_row).collect();
     print(&table(WORKSPACE_COLUMNS, &rows))
@@ -183,7 +183,8 @@ fn printable(text: &str) -> String {
 }
 
 fn json(value: &impl Serialize) -> Result<(), Refusal> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Refusal::new(format!("No JSON: {error}.")))?;
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Refusal::new(format!("The output can't be written as JSON: {error}.")))?;
     // What JSON allows in a string as it is: DEL and the controls beyond ASCII, which some terminals obey.
     let text: String = text
         .chars()

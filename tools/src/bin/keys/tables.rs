@@ -286,7 +286,7 @@ impl Tables {
         keys.retain(|key| key.is(name));
         if keys.len() > 1 {
             return Err(Refusal::new(format!(
-                "That names {} keys; nothing was revoked. Give more digits of the hash: keys list --json shows all of them.",
+                "That matches {} keys; nothing was revoked. Give more digits of the hash: keys list --json shows all of them.",
                 keys.len()
             )));
         }
@@ -308,7 +308,7 @@ impl Tables {
             .refusal("DeleteItem", &self.api_keys, API_KEYS_TABLE, &error);
         Err(if may_be_applied(&error) {
             Refusal::new(format!(
-                "{refusal} Whether the key was revoked is not known: run the command again."
+                "{refusal} The key may or may not have been revoked: run the command again."
             ))
         } else {
             refusal
@@ -369,7 +369,7 @@ impl Tables {
             .refusal("PutItem", &self.workspaces, WORKSPACES_TABLE, &error);
         Err(if may_be_applied(&error) {
             Refusal::new(format!(
-                "{refusal} Whether the workspace was added is not known. Run this: keys workspace add --tenant {tenant} {id}"
+                "{refusal} The workspace may or may not have been added. Run this: keys workspace add --tenant {tenant} {id}"
             ))
         } else {
             refusal
