@@ -1,4 +1,4 @@
-//! API keys: their syntax, the hash under which they are stored, and what one grants (`docs/contract.md#5-api-keys`).
+//! API keys: their syntax, the hash under which they are stored, and what a key grants (`docs/contract.md#5-api-keys`).
 //!
 //! A key exists in this process only as bytes of the event. Only its SHA-256 is kept. [`KeyHash`] and [`Grant`] implement
 //! neither `Debug` nor `Display`, so no log entry can show them by accident.
@@ -20,7 +20,7 @@ const SCOPE: &str = "contacts:write";
 pub struct KeyHash(String);
 
 impl KeyHash {
-    /// Reads the value of an `Authorization` header: `Bearer`, in any case, white space, and a key.
+    /// Reads the value of an `Authorization` header: `Bearer` (case-insensitive), white space, and a key.
     ///
     /// `None` if the value is anything else. The scheme is case-insensitive (RFC 9110, section 11.1).
     #[must_use]
@@ -55,7 +55,7 @@ impl KeyHash {
     }
 }
 
-/// What a valid key allows: one that is stored and has not expired.
+/// What a valid key allows. A key is valid if it is stored and has not expired.
 pub struct Grant {
     /// The tenant for which it creates contacts.
     pub tenant_id: Uuid,
@@ -72,7 +72,7 @@ pub struct Grant {
 pub struct KeyId(String);
 
 impl KeyId {
-    /// Reads an id. `None` if it has another form, because then it could be anything, even personal data.
+    /// Parses an id. Returns `None` for any other form, because such a text could be anything, even personal data.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let random = text.strip_prefix("key_")?;

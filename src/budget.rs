@@ -4,14 +4,14 @@
 //!
 //! | what | time | why |
 //! | --- | --- | --- |
-//! | opening the connection, at the process's start | 250 ms | a handshake inside a region takes milliseconds; a start must not wait for a database that hangs |
+//! | opening the connection, when the process starts | 250 ms | a handshake inside a region takes milliseconds; a start must not wait for a database that hangs |
 //! | request | 6 s | leaves two of the contract's eight seconds for a cold start, the event and the response, with a small share of a CPU |
 //! | request, before a deadline | 4/5 of what is left | a deadline of 2 s leaves 0.4 s to send the 503 before Lambda kills the process |
 //! | attempt | 1.5 s | DynamoDB responds in milliseconds, so after 1.5 s a response won't come; three such attempts fit into the request |
-//! | connect | 1 s | a handshake inside a region takes milliseconds too, and is part of its attempt |
+//! | connect | 1 s | a handshake inside a region takes milliseconds, and counts towards its attempt |
 //! | operation | none of its own | the request's time ends it |
 //! | backoff | 50 ms, doubled each time, with full jitter, 1 s at most | a burst's throttled writes spread out, and three retries fit |
-//! | attempts over pooled connections | 2 | a retry usually finds a live one; the attempts after that open their own, in case the whole pool is dead |
+//! | attempts over pooled connections | 2 | a retry usually finds a live one; later attempts open new connections, in case the whole pool is dead |
 //! | attempts | 4 | the fourth begins at most 4.85 s into a request whose database hangs, and is cut short by the request's time |
 //!
 //! The template gives the function 10 seconds, so its deadline never shortens the 6 seconds of a request.
@@ -79,7 +79,7 @@ mod tests {
         for attempts in 1..40 {
             let bound = Duration::from_millis(50 << (attempts - 1).min(5)).min(MAX_BACKOFF);
             let longest = (0..1_000).map(|_| backoff(attempts)).max().unwrap();
-            // That all of a thousand are in the lower three quarters has a chance of one in 10 to the 124th.
+            // The chance that all of a thousand are in the lower three quarters is 1 in 10^124.
             assert!(bound * 3 / 4 < longest && longest <= bound, "{attempts}: {longest:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! The company that an e-mail domain names (`docs/contract.md#company`).
+//! The company name derived from an e-mail domain (`docs/contract.md#company`).
 //!
 //! The registrable domain is found with both sections of the Public Suffix List, which the `psl` crate contains as code. The
 //! mailbox providers are in `data/mailbox-providers.txt`; its sources and licences are in `data/README.md`.
@@ -20,7 +20,7 @@ pub fn company_name(email: &Email) -> Option<String> {
         return None;
     }
     let (label, _) = domain.split_once('.')?;
-    // The label is part of a domain that is valid by IDNA, so decoding it gives no error.
+    // The label is part of a domain that is valid under IDNA, so decoding it can't fail.
     let (label, _) = idna::domain_to_unicode(label);
     let mut company = String::with_capacity(label.len());
     for word in label.split('-').filter(|word| !word.is_empty()) {

@@ -22,7 +22,7 @@ pub struct Config {
     pub tables: Tables,
     /// `AWS_REGION`
     pub region: String,
-    /// The function's credentials; in Lambda they are those of its role and never change in a process.
+    /// The function's credentials; in Lambda they are its role's and don't change while the process lives.
     pub credentials: Credentials,
     /// Another DynamoDB endpoint, instead of the region's.
     pub endpoint: Option<String>,
@@ -44,7 +44,7 @@ pub struct Tables {
     pub workspaces: String,
 }
 
-/// Credentials of AWS. Without `Debug`, so that no log entry can show them by accident.
+/// AWS credentials. Without `Debug`, so that no log entry can show them by accident.
 pub struct Credentials {
     /// `AWS_ACCESS_KEY_ID`
     pub access_key_id: String,
@@ -66,7 +66,7 @@ impl fmt::Display for InvalidConfig {
 
 impl std::error::Error for InvalidConfig {}
 
-/// The roots of the certificates of DynamoDB's endpoints: those of Amazon Trust Services, and Starfield's, which Amazon bought
+/// The root certificates of DynamoDB's endpoints: Amazon Trust Services and Starfield, which Amazon bought
 /// (Amazon DynamoDB Developer Guide, "Troubleshooting SSL/TLS connection establishment issues"). A machine's own bundle has
 /// thirty times as many, and reading it took a fifth of a cold start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("../data/amazon-roots.pem");
@@ -171,7 +171,7 @@ impl Environment {
         )
     }
 
-    /// The variable for DynamoDB comes before the one for all services, as in AWS's SDKs and CLI (AWS SDKs and Tools Reference
+    /// The variable for DynamoDB takes precedence over the one for all services, as in AWS's SDKs and CLI (AWS SDKs and Tools Reference
     /// Guide, "Service-specific endpoints").
     fn endpoint(&mut self) -> Option<String> {
         for name in ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"] {
@@ -218,7 +218,7 @@ fn is_http_url(text: &str) -> bool {
 
 /// The certificates of a PEM file that can be trust anchors, as PEM.
 ///
-/// Real bundles contain a few certificates that no TLS library accepts as an anchor. The SDK panics on one, so they are left
+/// Real bundles contain a few certificates that no TLS library accepts as an anchor. The SDK panics on these, so they are left
 /// out here, as rustls does with a system's bundle.
 fn trusted_certificates(path: &str) -> Result<Vec<u8>, String> {
     let file = fs::read(path).map_err(|error| format!("{path} can't be read: {error}"))?;

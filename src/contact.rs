@@ -1,7 +1,7 @@
 //! The contact, as the caller sees it and as the table stores it (`docs/contract.md#response`,
 //! `docs/contract.md#6-dynamodb-tables`).
 //!
-//! Items are older and newer than any one version of this function. During a gradual deployment the old and the new version
+//! An item may be older or newer than this version of the function. During a gradual deployment the old and the new version
 //! run side by side, and other parts of the platform write items too. So a change may add an attribute, but never change the
 //! meaning of one, and every attribute may be absent when an item is read.
 
@@ -38,13 +38,13 @@ pub struct Contact {
     pub last_name: Option<String>,
     /// The address as it is stored.
     pub email: Option<String>,
-    /// E.164; set by others.
+    /// In E.164. Other writers set it.
     pub phone: Option<String>,
     /// See [`crate::company`].
     pub company_name: Option<String>,
     /// UTC with milliseconds, `2026-02-10T14:30:00.000Z`.
     pub created_at: Option<String>,
-    /// As `created_at`.
+    /// In the same format as `created_at`.
     pub updated_at: Option<String>,
 }
 
@@ -83,7 +83,7 @@ impl StoredContact {
         }
     }
 
-    /// Whether this contact has a different name than the other one. A contact without a name is never different.
+    /// Whether this contact has a different name from the other. A contact without a name contradicts none.
     #[must_use]
     pub fn contradicts(&self, other: &Self) -> bool {
         let name = self.name.as_deref().unwrap_or_default();

@@ -2,8 +2,8 @@
 //!
 //! The rule is narrower than RFC 5321 (no quoted local part, no address literal, no single label) and as wide as RFC 6531
 //! beyond ASCII. The crates that parse addresses follow one RFC or the other, and the rest of the rule would have to be checked
-//! on top of them. So the whole rule is here. Only which characters a domain may have beyond ASCII is left to UTS 46, in the
-//! `idna` crate.
+//! on top of them. So the whole rule is here. Only the characters that a domain may have beyond ASCII are left to UTS 46,
+//! in the `idna` crate.
 
 use std::borrow::Cow;
 
@@ -86,8 +86,8 @@ impl Email {
     }
 }
 
-/// Lower case, character by character. At the end of a word, `str::to_lowercase` turns `Σ` into `ς`, but UTS 46 doesn't, and
-/// that would be a different domain.
+/// Converts to lower case character by character. `str::to_lowercase` turns `Σ` at the end of a word into `ς`, which UTS 46
+/// treats as a different domain.
 fn lower_case_domain(domain: &str) -> String {
     let lower: String = domain.chars().flat_map(char::to_lowercase).collect();
     nfc(&lower).into_owned()

@@ -56,7 +56,7 @@ pub(crate) struct Failure {
     pub outcome: &'static str,
     /// The `error` member.
     pub sentence: Cow<'static, str>,
-    /// The header that only this failure has.
+    /// An additional header, if this failure has one.
     pub header: Option<(HeaderName, HeaderValue)>,
 }
 
@@ -65,7 +65,7 @@ const NOT_NOW: &str =
 
 impl Error {
     /// Status, outcome, sentence and header of each case (`docs/contract.md#2-failures`).
-    #[expect(clippy::too_many_lines, reason = "one table, a line or four for each case")]
+    #[expect(clippy::too_many_lines, reason = "one table with an entry for each case")]
     pub(crate) fn response(&self) -> Failure {
         let with = |name, value| Some((name, HeaderValue::from_static(value)));
         let (status, outcome, sentence, header) = match self {

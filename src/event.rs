@@ -95,7 +95,7 @@ impl From<NotAnApiGatewayEvent> for Diagnostic {
     }
 }
 
-/// An event in either format. Which members it has shows which format it is.
+/// An event in either format. Its members show which format it is.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire<'a> {
@@ -114,7 +114,7 @@ struct Wire<'a> {
     #[serde(borrow)]
     body: Option<JsonString<'a>>,
     is_base64_encoded: Option<bool>,
-    /// Only events for authorizers have this member. Their other members are those of a request.
+    /// Only events for authorizers have this member. Otherwise they look like requests.
     #[serde(rename = "type")]
     authorizer: Option<IgnoredAny>,
 }
@@ -128,7 +128,7 @@ struct WireContext<'a> {
     request_id: Option<JsonString<'a>>,
     #[serde(borrow)]
     http: Option<WireHttp<'a>>,
-    /// Only events of load balancers have this member. Their other members are those of a 1.0 event.
+    /// Only events of load balancers have this member. Otherwise they look like 1.0 events.
     elb: Option<IgnoredAny>,
 }
 

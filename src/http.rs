@@ -54,7 +54,7 @@ pub async fn handle(store: &Store, invocation: Invocation) -> Result<Vec<u8>, No
     let format = event.format;
     let mut log = RequestLog::start(invocation.request_id, event.request_id.clone());
     let usage = log.usage.clone();
-    // With the SDK's calls in it, this future has some 16 KB. In a box, the layers above don't copy it.
+    // With the SDK's calls in it, this future is about 16 KB. Boxed, it isn't copied by the layers above.
     let work = Box::pin(usage.of(create_contact(store, event, &mut log)));
     let result = in_time(time, work).await;
     let response = respond(format, result, log);
@@ -91,7 +91,7 @@ async fn create_contact(store: &Store, event: Event, log: &mut RequestLog) -> Re
         return Err(Error::UnsupportedMediaType);
     }
 
-    // Parsed here, because the read needs the workspace id. An invalid body is reported only after the key was accepted: a
+    // Parsed here, because the read needs the workspace id. An invalid body is reported only after the key has been accepted: a
     // caller without a valid key learns nothing about members.
     let new = body.and_then(|body| NewContact::parse(&body));
     let (grant, workspace_owner) = match &new {
@@ -169,7 +169,7 @@ fn read_body(body: Option<Body>) -> Result<Result<Vec<u8>, InvalidBody>, Error> 
     Ok(Ok(bytes))
 }
 
-/// `application/json` or `application/*+json`, in any case, with or without parameters.
+/// `application/json` or `application/*+json`, case-insensitive, with or without parameters.
 fn is_json(content_type: &[u8]) -> bool {
     let essence = content_type
         .split(|&byte| byte == b';')

@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// An item's attributes by name.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// The named attribute of an item is missing, or has a value that it must not have.
+/// The named attribute of an item is missing, or has an invalid value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MalformedItem(pub &'static str);
 

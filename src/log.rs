@@ -40,13 +40,13 @@ pub fn init() {
         .with_writer(|| Output);
     tracing_subscriber::registry().with(filter()).with(events).init();
     panic::set_hook(Box::new(|panic| {
-        // A panic's message may quote a value; its place never does.
+        // A panic's message may contain a value; its location never does.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));
 }
 
-/// `AWS_LAMBDA_LOG_LEVEL`, or else `RUST_LOG`, as a level or as directives. Without a level, all messages are logged.
+/// `AWS_LAMBDA_LOG_LEVEL`, or else `RUST_LOG`, as a level or as directives. Without a level, every message that was compiled in is logged.
 fn filter() -> Targets {
     let asked = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"]
         .into_iter()
@@ -199,12 +199,12 @@ fn init_time() -> Option<Duration> {
 /// How many entries could not be written.
 static DROPPED_ENTRIES: AtomicU32 = AtomicU32::new(0);
 
-/// How much a pipe that is ready takes in one write without blocking (POSIX, `PIPE_BUF` on Linux).
+/// How many bytes a ready pipe accepts in one write without blocking (POSIX, `PIPE_BUF` on Linux).
 const PIPE_BYTES: usize = 4096;
 
 /// Writes a line if that doesn't block. Returns whether it was written.
 ///
-/// The process has one thread. If a full pipe blocked it, no request would be answered and no timeout would fire.
+/// The process has one thread. If a full pipe blocked it, no request would get a response and no timeout would fire.
 fn write_line(line: &[u8]) -> bool {
     let stdout = io::stdout();
     let mut ready = [PollFd::new(&stdout, PollFlags::OUT)];

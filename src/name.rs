@@ -13,7 +13,7 @@ use icu_properties::{
 
 const MAX_CHARS: usize = 200;
 
-/// Suffixes: they follow a family name and belong to it. Compared in any case and without full stops.
+/// Suffixes: they follow a family name and belong to it. Compared without regard to case or full stops.
 const SUFFIXES: [&str; 8] = ["jr", "sr", "ii", "iii", "iv", "phd", "md", "esq"];
 
 /// Post-nominals: degrees, honours and legal forms, which may follow a comma and are not a first name. Compared as written here
@@ -122,7 +122,7 @@ impl Name {
         }
         let sent = full.chars().count();
         let name = Self::split(full);
-        // The stored name can be longer: if there is no space after a comma before a post-nominal, one is added.
+        // The stored name can be longer than the one sent, because a space is added after a comma before a post-nominal.
         if sent.max(name.full.chars().count()) > MAX_CHARS {
             return Err(InvalidName::TooLong);
         }
@@ -386,7 +386,7 @@ mod tests {
             ("van der Berg, Jan, III", "Jan", "van der Berg, III"),
             ("Madonna, OBE", "Madonna, OBE", ""),
             ("Jr., III", "Jr., III", ""),
-            // In another case they are names: only the suffixes may have any.
+            // In other capitalisation these are names. Only the suffixes ignore case.
             ("Ma, Yo-Yo", "Yo-Yo", "Ma"),
             ("Kim, Do", "Do", "Kim"),
             ("Wong, Co", "Wong, Co", ""),
@@ -395,7 +395,7 @@ mod tests {
             ("Ann Lee, md", "Ann", "Lee, md"),
             ("Rahman, Md.", "Md.", "Rahman"),
             ("Ann Lee, MD, Md", "Ann Lee, MD,", "Md"),
-            // Not alone, or with nothing before the comma.
+            // Not alone after the comma, or with nothing before it.
             ("Smith, Ann MBA", "Ann MBA", "Smith"),
             (", MBA", ",", "MBA"),
             ("\u{200b}, MBA", "\u{200b},", "MBA"),
@@ -483,7 +483,7 @@ mod tests {
         assert!(Name::parse(&"e\u{301}".repeat(200)).is_ok());
         assert!(Name::parse(&format!("  {}  ", "😀".repeat(200))).is_ok());
         assert_eq!(Name::parse(&"a".repeat(201)), Err(InvalidName::TooLong));
-        // As sent and as stored: a space is added here, and one is taken away there.
+        // The limit holds as sent and as stored. A space is added in the first two and removed in the last two.
         let stored = |name: String| Name::parse(&name).map(|name| name.as_str().chars().count());
         assert_eq!(stored(format!("{},MBA", "a".repeat(195))), Ok(200));
         assert_eq!(stored(format!("{},MBA", "a".repeat(196))), Err(InvalidName::TooLong));

@@ -1,13 +1,13 @@
 //! The function's process: configuration, client, and the loop that asks Lambda for invocations.
 //!
-//! The loop is our own, because the loop of `lambda_runtime` 1.5 has two problems:
+//! This loop is used instead of that of `lambda_runtime` 1.5, which has two problems:
 //!
 //! - It parses each invocation's client context and Cognito identity before any handler or layer sees the invocation. This
 //!   service never reads them. If one can't be parsed, its text goes to the log and the process ends (with
 //!   `AWS_LAMBDA_MAX_CONCURRENCY`, one worker ends each time).
 //! - If the Runtime API is gone, its workers ask again without a pause.
 //!
-//! The protocol is three calls (AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes").
+//! The loop needs three calls of the protocol (AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes").
 
 use std::{
     panic::AssertUnwindSafe,
@@ -40,7 +40,7 @@ pub fn run() -> ExitCode {
     };
     let executor = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // Host names are looked up on threads. If the resolver hangs, their number must not grow without a limit.
+        // Host names are looked up on threads. If the resolver hangs, their number must not grow without limit.
         .max_blocking_threads(budget::NAME_LOOKUPS)
         .build();
     let executor = match executor {
@@ -57,11 +57,11 @@ pub fn run() -> ExitCode {
         // The process starts even if the connection can't be opened, and even if opening it panics.
         let _ = AssertUnwindSafe(store.open_connection()).catch_unwind().await;
         log::started_in(started.elapsed());
-        // Each worker runs until Lambda is gone. When the first one ends, the others have nothing left to do.
+        // Each worker runs until Lambda is gone. When one gives up, nobody is left to take the others' responses.
         let _ = try_join_all((0..concurrency).map(|_| lambda.serve(&store))).await;
     });
     tracing::error!("Lambda hands out no more invocations: the process ends");
-    // Doesn't wait for a name look-up that hangs.
+    // This doesn't wait for a name look-up that hangs.
     executor.shutdown_background();
     ExitCode::FAILURE
 }
@@ -84,7 +84,7 @@ impl Lambda {
         }
     }
 
-    /// Serves one invocation after the other, until Lambda is gone.
+    /// Serves invocations one after another, until Lambda is gone.
     async fn serve(&self, store: &Store) -> Result<(), Gone> {
         loop {
             let invocation = self.next_or_gone().await?;
@@ -136,7 +136,7 @@ impl Lambda {
             request_id: header("lambda-runtime-aws-request-id")?.to_owned(),
             deadline: header("lambda-runtime-deadline-ms")
                 .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis.parse().ok()?)))
-                // A deadline that has passed counts as none.
+                // A deadline that has passed is ignored, so 1970 means none.
                 .unwrap_or(SystemTime::UNIX_EPOCH),
             payload: payload.into(),
         })
@@ -155,7 +155,7 @@ impl Lambda {
             Ok(request) => self.client.call(request).await.map(|response| response.status()).ok(),
             Err(_) => None,
         };
-        // Lambda may have ended the invocation meanwhile. Then it tells the caller, and this worker goes on.
+        // Lambda may have ended the invocation in the meantime. It then tells the caller, and this worker goes on.
         if !status.is_some_and(|status| status.is_success()) {
             let status = status.map(|status| status.as_u16());
             tracing::warn!(requestId = request_id, status, "Lambda didn't take the response");

@@ -122,7 +122,7 @@ impl HttpConnector for Connections {
     }
 }
 
-/// The number of the attempt that a request is, from 1. The SDK sends it to the service in a header.
+/// Which attempt a request is, counted from 1. The SDK sends the number in a header.
 fn attempt(request: &HttpRequest) -> u32 {
     request
         .headers()

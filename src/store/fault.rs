@@ -8,7 +8,7 @@
 //! | connection refused, reset or closed; a name that doesn't resolve; a TLS handshake that fails | yes | 503 |
 //! | no response within the attempt's time | yes | 503 |
 //! | a response that is not HTTP, empty, cut off, not DynamoDB's JSON, or a batch without `Responses` | yes | 503 |
-//! | another write was in the way: `TransactionConflictException`, `ReplicatedWriteConflictException` | yes | 503 |
+//! | a conflicting write: `TransactionConflictException`, `ReplicatedWriteConflictException` | yes | 503 |
 //! | the clock was wrong: `InvalidSignatureException`, `RequestTimeTooSkewed`, `RequestExpired` | yes: the SDK corrects its clock with each response | 500 |
 //! | `AccessDeniedException`, `UnrecognizedClientException`, `ExpiredTokenException`: credentials never change in a process | no | 500 |
 //! | `ResourceNotFoundException`: a table is missing | no | 500 |
@@ -56,7 +56,7 @@ pub struct Fault {
 pub enum FaultKind {
     /// Too many requests for a table, a key or the account.
     Throttled,
-    /// DynamoDB responded with a 5xx, or another write was in the way.
+    /// DynamoDB responded with a 5xx, or another write conflicted.
     Failed,
     /// No response in time.
     TimedOut,
@@ -226,7 +226,7 @@ fn kind_of_response(status: u16, code: Option<&str>) -> FaultKind {
 }
 
 /// Whether a signature was refused because of its time. The SDK corrects its clock with each response, so the next attempt
-/// has the right time. The SDK's own classifier doesn't retry if this machine's clock was corrected in the meantime.
+/// has the right time. The SDK's own classifier misses the case that this machine's clock was corrected in the meantime.
 fn is_about_the_clock(code: Option<&str>) -> bool {
     matches!(
         code,
@@ -259,7 +259,7 @@ impl ClassifyRetry for TransientErrors {
                     .flatten();
                 kind_of_response(response.status().as_u16(), code).remedy() == Remedy::Retry || is_about_the_clock(code)
             }
-            // A response that could not be read, by the SDK or by `RefuseEmptyResponses`.
+            // A response that the SDK couldn't read or that `RefuseEmptyResponses` refused.
             (None, Some(_)) => true,
             // The SDK itself retries broken connections and timeouts. That leaves a response that isn't HTTP.
             _ => error.as_connector_error().is_some_and(ConnectorError::is_other),

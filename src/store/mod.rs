@@ -113,7 +113,7 @@ impl Store {
         grant(READ_KEY, response.item)
     }
 
-    /// Reads what a key grants and whose a workspace is, in one call.
+    /// Reads what a key grants and who owns a workspace, in one call.
     ///
     /// `BatchGetItem` may respond with 200 and leave out keys that were throttled. That doesn't mean "not found", so those
     /// keys are read again.
@@ -179,8 +179,8 @@ impl Store {
     /// this request wrote it: the id has 74 random bits, was made for this request, and was sent nowhere else.
     ///
     /// No other request can get "created" for the same item: the condition lets only one write of an address succeed, and
-    /// only the id of that write is stored. An attempt that arrives late, even after the response, fails the same condition
-    /// and changes nothing. `tests/faults/model.rs` checks every interleaving of this.
+    /// only the id of that write is stored. As long as the item exists, an attempt that arrives late, even after the
+    /// response, fails the same condition and changes nothing. `tests/faults/model.rs` checks every interleaving of this.
     ///
     /// # Errors
     ///

@@ -16,8 +16,8 @@ tokio::task_local! {
 
 /// A request's use of the database, shared between the request, which reads it when it ends, and the calls that it makes.
 ///
-/// The calls find it in a task-local variable. The client has one interceptor for all requests, because with an interceptor
-/// for each call the SDK would build its whole configuration again each time.
+/// The calls find it in a task-local variable. The client has one interceptor for all requests, because an interceptor for
+/// each call would make the SDK rebuild its whole configuration each time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Usage(Arc<Mutex<Totals>>);
 
@@ -49,10 +49,10 @@ impl Usage {
     }
 }
 
-/// An operation in progress. Its time is counted until this is dropped, also when a timeout drops it.
+/// An operation in progress. Its time is counted until this is dropped, even if a timeout drops it.
 pub(super) struct Timed(Instant);
 
-/// Starts to time an operation.
+/// Starts timing an operation.
 pub(super) fn begin(operation: &'static str) -> Timed {
     change(|totals| totals.operation = Some(operation));
     Timed(Instant::now())

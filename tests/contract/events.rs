@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{BINARY, service};
 
 async fn error_of(service: &Service, event: &str) -> Value {
-    match service.runtime_api.invoke(event).await {
+    match service.while_running(service.runtime_api.invoke(event)).await {
         Outcome::Error(error) => error,
         Outcome::Response(response) => panic!("{event:.200} was answered: {response}"),
     }
@@ -23,11 +23,17 @@ async fn both_payload_formats_get_the_same_answer_each_in_its_own_form() {
     assert_eq!(http.text, rest.text);
     assert_eq!(http.headers, rest.headers);
 
-    let Outcome::Response(v2) = service.runtime_api.invoke(&request.event().to_string()).await else {
+    let Outcome::Response(v2) = service
+        .while_running(service.runtime_api.invoke(&request.event().to_string()))
+        .await
+    else {
         panic!()
     };
     assert_eq!(v2["headers"]["cache-control"], "no-store");
-    let Outcome::Response(v1) = service.runtime_api.invoke(&request.rest_event().to_string()).await else {
+    let Outcome::Response(v1) = service
+        .while_running(service.runtime_api.invoke(&request.rest_event().to_string()))
+        .await
+    else {
         panic!()
     };
     assert_eq!(v1["multiValueHeaders"]["cache-control"], json!(["no-store"]));
@@ -158,7 +164,7 @@ async fn anything_else_is_an_invocation_error_and_the_process_lives() {
         assert!(!error.to_string().contains("ada@"), "{error}");
     }
     for payload in [&b""[..], b"{", b"ada@acme.de", b"{\"body\": \"\xff\"}"] {
-        let outcome = service.runtime_api.invoke(payload).await;
+        let outcome = service.while_running(service.runtime_api.invoke(payload)).await;
         assert!(
             matches!(outcome, Outcome::Error(_)),
             "{}: {outcome:?}",
@@ -186,7 +192,7 @@ async fn one_process_serves_as_many_invocations_at_once_as_it_is_told() {
                 .status
         });
     }
-    service.proxy.wait_for_calls(8).await;
+    service.while_running(service.proxy.wait_for_calls(8)).await;
     service.proxy.plan(|_, _| None);
     assert_eq!(requests.join_all().await, [201; 8]);
     let lines = service.stop().await;

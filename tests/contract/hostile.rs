@@ -15,7 +15,7 @@ use crate::{BINARY, service};
 
 /// Sends an event exactly as it is written. Anything but a response below 500 fails the test.
 async fn survives(service: &Service, event: &str) -> Answer {
-    match service.runtime_api.invoke(event).await {
+    match service.while_running(service.runtime_api.invoke(event)).await {
         Outcome::Response(response) => {
             let answer = Answer::of(&response);
             assert!(answer.status < 500, "{event:.500}: {answer:?}");

@@ -80,7 +80,9 @@ async fn one_of_each(service: &Service) {
         json!("zaphod@heart-of-gold.example"),
         json!({"name": "Zaphod Beeblebrox"}),
     ] {
-        let outcome = service.runtime_api.invoke(&event.to_string()).await;
+        let outcome = service
+            .while_running(service.runtime_api.invoke(&event.to_string()))
+            .await;
         assert!(matches!(outcome, Outcome::Error(_)), "{outcome:?}");
     }
 }

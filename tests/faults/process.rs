@@ -83,7 +83,7 @@ async fn a_process_killed_between_write_and_answer_leaves_a_contact_that_the_cal
         async move { service.send(&request).await }
     });
     // The write was sent. It is applied when the item is in the table.
-    service.proxy.wait_for_calls(2).await;
+    service.while_running(service.proxy.wait_for_calls(2)).await;
     let stored = loop {
         if let Some(item) = service.contacts().await.pop() {
             break item;
@@ -117,7 +117,7 @@ async fn a_request_that_hangs_does_not_hold_the_others_of_its_process() {
         async move { service.send(&service.request("Ada", &email)).await }
     };
     let stuck = tokio::spawn(send("stuck@acme.de".to_owned()));
-    service.proxy.wait_for_calls(2).await;
+    service.while_running(service.proxy.wait_for_calls(2)).await;
     let mut others = JoinSet::new();
     for n in 0..50 {
         others.spawn(send(format!("ada{n}@acme.de")));
@@ -148,7 +148,7 @@ async fn a_request_that_hangs_does_not_hold_the_others_of_its_process() {
 async fn the_connection_is_open_before_the_first_invocation() {
     let service = Service::without_process(BINARY).await;
     service.add_process(&[]);
-    service.runtime_api.wait_for_polls(1).await;
+    service.while_running(service.runtime_api.wait_for_polls(1)).await;
     assert_eq!(service.proxy.openings(), 1);
     assert_eq!(service.proxy.operations(), [""; 0]);
     assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
@@ -191,7 +191,7 @@ async fn a_connection_that_died_between_start_and_first_invocation_costs_no_requ
     let service = Service::without_process(BINARY).await;
     let function = service.process(&[]);
     let process = function.id().expect("it runs");
-    service.runtime_api.wait_for_polls(1).await;
+    service.while_running(service.runtime_api.wait_for_polls(1)).await;
     signal("-STOP", process);
     service.proxy.reset_idle_connections().await;
     signal("-CONT", process);
@@ -215,7 +215,7 @@ async fn a_pool_full_of_dead_connections_costs_no_request_its_response() {
                 .status
         });
     }
-    service.proxy.wait_for_calls(CONNECTIONS).await;
+    service.while_running(service.proxy.wait_for_calls(CONNECTIONS)).await;
     service.proxy.release();
     assert_eq!(burst.join_all().await, [201; CONNECTIONS]);
     let last = service
@@ -312,7 +312,9 @@ async fn client_context_and_cognito_identity_are_never_read() {
             for name in ["Lambda-Runtime-Client-Context", "Lambda-Runtime-Cognito-Identity"] {
                 let deadline = SystemTime::now() + Duration::from_secs(10);
                 let headers = vec![(name, text.to_owned())];
-                let outcome = service.runtime_api.invoke_with(&event, deadline, headers).await;
+                let outcome = service
+                    .while_running(service.runtime_api.invoke_with(&event, deadline, headers))
+                    .await;
                 let Outcome::Response(response) = outcome else {
                     panic!("{name}: {text}: {outcome:?}")
                 };

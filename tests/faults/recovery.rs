@@ -118,10 +118,8 @@ async fn a_hanging_database_is_503_before_the_invocations_deadline() {
 async fn a_deadline_in_the_past_counts_as_none() {
     let service = Service::start(BINARY).await;
     let event = service.request("Ada", "ada@acme.de").event().to_string();
-    let outcome = service
-        .runtime_api
-        .invoke_with_deadline(&event, std::time::UNIX_EPOCH)
-        .await;
+    let invocation = service.runtime_api.invoke_with_deadline(&event, std::time::UNIX_EPOCH);
+    let outcome = service.while_running(invocation).await;
     let harness::runtime_api::Outcome::Response(response) = outcome else {
         panic!("{outcome:?}")
     };

@@ -28,8 +28,16 @@ pub struct Function {
 /// Tells when a process ends, and what it wrote until then.
 #[derive(Clone)]
 pub struct End {
-    status: watch::Receiver<Option<ExitStatus>>,
+    status: watch::Receiver<Option<Ended>>,
     lines: Lines,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    status: ExitStatus,
+    /// Whether the harness killed it.
+    is_killed: bool,
 }
 
 impl End {
@@ -39,12 +47,23 @@ impl End {
     ///
     /// The process can't be waited for.
     pub async fn status(&mut self) -> ExitStatus {
-        let status = self
+        self.ended().await.status
+    }
+
+    /// Waits for the process to end by itself: forever, if the harness kills it.
+    pub(crate) async fn by_itself(&mut self) {
+        if self.ended().await.is_killed {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn ended(&mut self) -> Ended {
+        let ended = self
             .status
             .wait_for(Option::is_some)
             .await
             .expect("its process is waited for");
-        status.expect("there is one")
+        ended.expect("there is one")
     }
 
     /// What the process has written, line by line, standard output and error mixed.
@@ -136,14 +155,17 @@ impl Function {
 }
 
 /// Waits for a process to end, by itself or because it is killed.
-async fn wait(mut child: Child, killed: oneshot::Receiver<()>, ended: watch::Sender<Option<ExitStatus>>) {
-    tokio::select! {
-        _ = child.wait() => {}
+async fn wait(mut child: Child, killed: oneshot::Receiver<()>, ended: watch::Sender<Option<Ended>>) {
+    let is_killed = tokio::select! {
+        _ = child.wait() => false,
         // It may have ended by itself.
-        _ = killed => drop(child.kill().await),
-    }
+        _ = killed => {
+            drop(child.kill().await);
+            true
+        }
+    };
     if let Ok(status) = child.wait().await {
-        ended.send_replace(Some(status));
+        ended.send_replace(Some(Ended { status, is_killed }));
     }
 }
 

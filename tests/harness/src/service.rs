@@ -74,6 +74,8 @@ pub struct Service {
     environment: Vec<(String, String)>,
     binary: PathBuf,
     functions: Mutex<Vec<Function>>,
+    /// How each of its processes ends, those of [`Service::process`] too.
+    ends: Mutex<Vec<End>>,
 }
 
 /// The function's response to an event.
@@ -296,6 +298,7 @@ impl Service {
             environment,
             binary: binary.into(),
             functions: Mutex::default(),
+            ends: Mutex::default(),
         };
         service.put_key(&Key::of(&service.key, &service.tenant_id)).await;
         service.put_workspace(&service.workspace_id, &service.tenant_id).await;
@@ -318,7 +321,10 @@ impl Service {
     ///
     /// It can't be started.
     pub fn process(&self, changes: &[(&str, &str)]) -> Function {
-        Function::start(&self.binary, &self.environment(changes), |_| {}).expect("the function's binary")
+        let function =
+            Function::start(&self.binary, &self.environment(changes), |_| {}).expect("the function's binary");
+        self.ends.lock().expect("no holder panics").push(function.end());
+        function
     }
 
     /// A process's environment, with variables changed or added; an empty value removes one.
@@ -376,28 +382,33 @@ impl Service {
         self.answer(self.runtime_api.invoke(&event.to_string())).await
     }
 
-    /// The response to an invocation. If a process ends, the test fails immediately and shows what the process wrote.
+    /// The response to an invocation.
     async fn answer(&self, invocation: impl Future<Output = Outcome>) -> Answer {
-        let outcome = tokio::select! {
-            outcome = invocation => outcome,
-            lines = self.first_end() => panic!("a process of the function ended: {lines:#?}"),
-        };
-        match outcome {
+        match self.while_running(invocation).await {
             Outcome::Response(response) => Answer::of(&response),
             Outcome::Error(error) => panic!("an invocation error: {error}"),
         }
     }
 
-    /// Waits until a process ends that [`Service::add_process`] started. Returns what it wrote.
+    /// Waits for something that needs the processes.
+    ///
+    /// # Panics
+    ///
+    /// Panics as soon as a process ends, and shows what the process wrote.
+    pub async fn while_running<T>(&self, waited_for: impl Future<Output = T>) -> T {
+        tokio::select! {
+            waited_for = waited_for => waited_for,
+            lines = self.first_end() => panic!("a process of the function ended: {lines:#?}"),
+        }
+    }
+
+    /// Waits until one of the processes ends by itself. Returns what it wrote.
     async fn first_end(&self) -> Vec<String> {
-        let ends: Vec<End> = {
-            let functions = self.functions.lock().expect("no holder panics");
-            functions.iter().map(Function::end).collect()
-        };
+        let ends = self.ends.lock().expect("no holder panics").clone();
         let mut ending = JoinSet::new();
         for mut end in ends {
             ending.spawn(async move {
-                end.status().await;
+                end.by_itself().await;
                 end.lines()
             });
         }
