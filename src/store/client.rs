@@ -23,7 +23,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 
 use super::{
-    fault::{RefuseEmptyResponses, TransientErrors},
+    fault::{IgnoreImpossibleDates, RefuseEmptyResponses, TransientErrors},
     usage::CountAttempts,
 };
 use crate::{budget, config::Config};
@@ -62,6 +62,7 @@ pub(super) fn client(config: &Config) -> Client {
         .retry_classifier(TransientErrors)
         .interceptor(CountAttempts)
         .interceptor(RefuseEmptyResponses)
+        .interceptor(IgnoreImpossibleDates)
         // Each attempt has a timeout, so watching its throughput isn't needed.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Some(endpoint) = &config.endpoint {

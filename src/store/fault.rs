@@ -19,10 +19,13 @@
 
 use std::fmt;
 
+use aws_runtime::service_clock_skew::DisableClockSkewCorrection;
 use aws_sdk_dynamodb::{
     config::{
         ConfigBag, Intercept, RuntimeComponents,
-        interceptors::{AfterDeserializationInterceptorContextRef, InterceptorContext},
+        interceptors::{
+            AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextRef, InterceptorContext,
+        },
         retry::{ClassifyRetry, RetryAction},
     },
     error::{BoxError, ConnectorError, ProvideErrorMetadata, SdkError},
@@ -33,6 +36,7 @@ use aws_sdk_dynamodb::{
     },
     types::ThrottlingReason,
 };
+use chrono::{DateTime, Datelike as _};
 
 use crate::item::MalformedItem;
 
@@ -297,6 +301,38 @@ impl Intercept for RefuseEmptyResponses {
             .is_some_and(|output| output.responses.is_none());
         if is_empty || has_no_batch {
             return Err("the response is empty".into());
+        }
+        Ok(())
+    }
+}
+
+/// Ignores a `Date` that no clock shows. The SDK corrects its clock with the `Date` of each response, but it can't sign a call
+/// after the year 9999: it would panic before each further call, so no other `Date` could correct the clock again.
+#[derive(Debug)]
+pub(super) struct IgnoreImpossibleDates;
+
+impl Intercept for IgnoreImpossibleDates {
+    fn name(&self) -> &'static str {
+        "IgnoreImpossibleDates"
+    }
+
+    fn read_after_transmit(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        const LAST_YEAR: i32 = 2999;
+        let date = context
+            .response()
+            .headers()
+            .get("date")
+            .map(DateTime::parse_from_rfc2822);
+        if date.is_some_and(|date| date.is_ok_and(|date| date.year() > LAST_YEAR)) {
+            // Until the end of this operation.
+            config
+                .interceptor_state()
+                .store_put(DisableClockSkewCorrection::from(true));
         }
         Ok(())
     }

@@ -71,7 +71,7 @@ async fn a_clock_that_is_put_right_costs_a_retry_and_no_error() {
     let seen = AtomicUsize::new(0);
     service.proxy.plan(move |_, call| {
         if seen.fetch_add(1, Ordering::Relaxed) == 0 {
-            return Some(Fault::Bare500WithWrongDate);
+            return Some(Fault::Bare500At("Fri, 01 Jan 2100 00:00:00 GMT"));
         }
         call.signed_at.starts_with("2100").then_some(Fault::SignatureExpired)
     });
@@ -84,6 +84,22 @@ async fn a_clock_that_is_put_right_costs_a_retry_and_no_error() {
         .proxy
         .plan(|_, call| call.signed_at.starts_with("2100").then_some(Fault::SignatureExpired));
     assert_eq!(send("mary").await, 201);
+}
+
+/// The SDK can't sign a call after the year 9999. Without a response that corrects its clock, it would never again send one.
+#[tokio::test]
+async fn a_date_that_no_clock_shows_is_ignored() {
+    let service = Service::start(BINARY).await;
+    let seen = AtomicUsize::new(0);
+    service
+        .proxy
+        .plan(move |_, _| match seen.fetch_add(1, Ordering::Relaxed) {
+            0 => Some(Fault::Bare500At("Fri, 31 Dec 9999 23:59:59 GMT")),
+            // Until this attempt is given up, the last second of that year has passed.
+            1 => Some(Fault::HangBefore),
+            _ => None,
+        });
+    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
 }
 
 #[tokio::test]
