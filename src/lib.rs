@@ -3,20 +3,20 @@
 //! A request passes through the modules in one straight line, and each module knows only its own part:
 //!
 //! ```text
-//! event ──▶ http ──▶ api_key + new_contact (parse) ──▶ store (2 calls) ──▶ contact ──▶ http ──▶ response
+//! runtime ──▶ http ──▶ event + api_key + new_contact (parse) ──▶ store (read) ──▶ contact ──▶ store (write) ──▶ http ──▶ runtime
 //! ```
 //!
 //! | module | knows | never |
 //! | --- | --- | --- |
 //! | `runtime` | the process: configuration, client, the loop that asks Lambda for invocations | the contract's rules |
-//! | [`config`] | the environment variables | DynamoDB, and defaults that hide a mistake |
+//! | [`config`] | the environment variables | defaults that hide a mistake |
 //! | [`event`] | API Gateway's two payload formats, and the few members of them that the service reads | what they mean |
 //! | [`http`] | path, method, size, media type, headers, the order of the checks | items and operations of DynamoDB |
 //! | [`api_key`] | a key's syntax, its hash, what it grants | HTTP |
 //! | [`new_contact`], [`name`], [`email`], [`company`] | turning input into values that are always valid | I/O |
 //! | [`contact`] | the Contact: its JSON, its item | HTTP |
 //! | [`item`] | reading a DynamoDB item's attributes | what an attribute means |
-//! | [`store`] | the two DynamoDB calls, how they fail, how the client is built | HTTP status codes |
+//! | [`store`] | the two DynamoDB calls, how they fail, how the client is built | the caller's status codes |
 //! | [`error`] | every failure's status and sentence, in one table | DynamoDB's error codes |
 //! | `budget`, `json`, [`log`] | the times; strings of JSON; the log entries | |
 //!

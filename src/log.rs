@@ -46,7 +46,8 @@ pub fn init() {
     }));
 }
 
-/// `AWS_LAMBDA_LOG_LEVEL`, or else `RUST_LOG`, as a level or as directives. Without a level, every message that was compiled in is logged.
+/// `AWS_LAMBDA_LOG_LEVEL`, or else `RUST_LOG`, as a level or as directives. Without one, or with one that can't be read, every
+/// message that was compiled in is logged.
 fn filter() -> Targets {
     let asked = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"]
         .into_iter()

@@ -1,4 +1,4 @@
-//! `openapi.yaml` is true: every example in it is sent to the function and gets what it promises, and its patterns accept what
+//! `openapi.yaml` is accurate: every example in it is sent to the function and gets what it promises, and its patterns accept what
 //! the library accepts.
 
 use std::{collections::BTreeSet, path::Path, sync::LazyLock};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 const BINARY: &str = env!("CARGO_BIN_EXE_create-contact");
 const UNKNOWN_KEY: &str = "sf_live_v1_nobodysnobodysnobodysnob";
 
-/// The members that are new with each contact, so that an example can't have their values.
+/// The members that differ for each contact, so an example can't match them.
 const OF_ITS_OWN: [&str; 3] = ["id", "createdAt", "updatedAt"];
 
 fn document() -> &'static OpenApi {

@@ -1,4 +1,4 @@
-//! The pages are true: their links and citations resolve, their lists match the code, and README's commands do what it shows.
+//! The pages are accurate: their links and citations resolve, their lists match the code, and README's commands do what it shows.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -197,7 +197,7 @@ fn readme_lists_every_status_with_a_sentence_of_the_service() {
         let Ok(status) = cells[0].parse::<u16>() else { continue };
         listed.insert(status);
         if status >= 400 {
-            // The examples are what the service really responds: tests/openapi.rs sends their requests.
+            // The examples are what the service really sends: tests/openapi.rs sends their requests.
             let examples = document.answers[&status].examples.values();
             let sentences: Vec<&str> = examples.map(|body| body["error"].as_str().unwrap()).collect();
             assert!(sentences.contains(&cells[2].trim_matches('`')), "{row}: {sentences:?}");
@@ -238,7 +238,7 @@ impl LocalRun {
             .unwrap_or_else(|error| panic!("{}: {error}; cargo build --example local", example.display()));
         let (lines, read) = mpsc::channel();
         let output = BufReader::new(process.stdout.take().unwrap());
-        // It reads to the end: later lines must go somewhere.
+        // This reads to the end, because later lines must go somewhere.
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
                 let _ = lines.send(line);
@@ -366,7 +366,7 @@ fn no_module_of_the_function_is_used_by_one_that_it_uses() {
         uses["http"].contains("store") && uses["store"].contains("item"),
         "{uses:?}"
     );
-    // Remove modules that use no other module that is left. What remains at the end is a circle.
+    // Remove modules that use no other module that is left. What remains at the end is a cycle.
     while let Some(leaf) = uses
         .iter()
         .find(|(_, used)| used.is_empty())

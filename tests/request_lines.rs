@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 const KEY: &str = "sf_test_v1_RequestLinesRequestLines";
 const KEY_WITHOUT_SCOPE: &str = "sf_test_v1_WithoutScopeWithoutScope";
 const KEY_ID: &str = "key_abcdefghijklmnop";
-/// As long as API Gateway's are.
+/// As long as API Gateway's ids.
 const API_REQUEST_ID: &str = "JKJaXmPLvHcESHA=";
 const TENANT: &str = "0198c1a5-6f00-7000-8000-00000000000a";
 const WORKSPACE: &str = "0198c1a5-6f00-7000-8000-000000000001";
@@ -89,7 +89,7 @@ fn outcomes(entries: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-/// Of a process whose first request created a contact.
+/// `created` is the first entry of a process.
 fn the_first_entry_has_these_members_and_no_others(created: &Value) {
     let mut members: Vec<&str> = created
         .as_object()

@@ -30,8 +30,8 @@ use crate::{budget, config::Config};
 
 /// Builds the client that a configuration describes.
 pub(super) fn client(config: &Config) -> Client {
+    // The time to connect is a setting of the connectors below.
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(budget::CONNECT)
         .operation_attempt_timeout(budget::ATTEMPT)
         .build();
     let retries = RetryConfig::standard()

@@ -24,7 +24,7 @@ async fn a_contact_is_answered_with_its_eleven_members_in_order() {
         "{created}"
     );
     assert_eq!(created.len(), "2026-02-10T14:30:00.000Z".len());
-    // To the byte: the order of the members is part of the contract.
+    // Byte for byte: the order of the members is part of the contract.
     let expected = format!(
         r#"{{"id":"{id}","tenantId":"{tenant}","externalRef":null,"resolutionStatus":"unresolved","firstName":"Anne-Marie","lastName":"von der Leyen","email":"Anne@mail.acme-customer.de","phone":null,"companyName":"Acme Customer","createdAt":"{created}","updatedAt":"{created}"}}"#,
         tenant = service.tenant_id,

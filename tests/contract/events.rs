@@ -179,7 +179,7 @@ async fn one_process_serves_as_many_invocations_at_once_as_it_is_told() {
     let service = Service::without_process(BINARY).await;
     service.add_process(&[("AWS_LAMBDA_MAX_CONCURRENCY", "8")]);
     let service = std::sync::Arc::new(service);
-    // Every read hangs until all eight have come in: one at a time, the second would never come.
+    // Every read hangs until all eight have arrived. One at a time, the second would never arrive.
     service.proxy.plan(|_, _| Some(harness::proxy::Fault::HangBefore));
     let mut requests = tokio::task::JoinSet::new();
     for n in 0..8 {

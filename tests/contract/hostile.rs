@@ -1,4 +1,4 @@
-//! Whatever is sent gets a response of the contract, but no 500 and no invocation error, and the process survives.
+//! Whatever is sent gets one of the contract's responses, never a 500 or an invocation error, and the process survives.
 
 use std::fs;
 
@@ -116,13 +116,13 @@ async fn hostile_events_are_survived_in_bounded_memory() {
         200,
         "the process lives, and the harmless ones were taken"
     );
-    // Linux reports the peak of a process's memory. The largest event is 5 MB, and memory must not add up over events.
+    // Linux reports the peak of a process's memory. The largest event is 5 MB, and memory must not grow from event to event.
     if let Some(peak) = function.id().and_then(peak_memory) {
         assert!(peak < 100_000, "{peak} kB");
     }
 }
 
-/// The most memory that a process has had, in kB.
+/// A process's peak memory, in kB.
 fn peak_memory(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -151,7 +151,7 @@ async fn deep_and_long_json_is_survived_and_ignored_where_it_does_not_matter() {
     }
 }
 
-/// Checks a property on the service. Its cases are sent one after the other.
+/// Checks a property on the service. Its cases are sent one after another.
 async fn property<S: Strategy<Value = Value> + Send + 'static>(service: Service, strategy: S) {
     let handle = Handle::current();
     let service = std::sync::Arc::new(service);

@@ -1,4 +1,4 @@
-//! `docs/contract.md#5-api-keys`: API keys.
+//! `docs/contract.md#5-api-keys`: which keys are accepted, and what they allow.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::Utc;

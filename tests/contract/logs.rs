@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::BINARY;
 
-/// Every kind of request that the service responds to, and an event that it can't respond to.
+/// Most kinds of requests that the service responds to, and an event that it can't respond to.
 async fn one_of_each(service: &Service) {
     let good = service.request("Zaphod Beeblebrox", "zaphod@heart-of-gold.example");
     let statuses = async |request: &_, expected: &[u16]| {

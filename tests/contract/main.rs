@@ -1,6 +1,6 @@
 //! The contract, sentence by sentence, against the real binary behind a Runtime API and a real DynamoDB engine.
 //!
-//! Each test has a service with tables of its own, so they run side by side. What the tests share is in the
+//! Each test has a service with tables of its own, so the tests run in parallel. What the tests share is in the
 //! `harness` crate. The faults of the database have their own test target, `tests/faults`.
 
 mod body;

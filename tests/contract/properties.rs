@@ -124,7 +124,7 @@ proptest! {
         if let Ok(email) = Email::parse(&text) {
             assert_is_found_again_by_email(&text);
             let stored = Email::parse(email.as_str()).expect("a stored address is an address");
-            // The key is an address too, and its own key.
+            // The key is itself an address, and that address has the same key.
             if let Ok(of_key) = Email::parse(&email.key()) {
                 prop_assert_eq!(of_key.key(), email.key());
             }

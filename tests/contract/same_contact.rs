@@ -1,4 +1,4 @@
-//! `docs/contract.md#3-the-same-contact-twice`: the same contact twice.
+//! `docs/contract.md#3-the-same-contact-twice`: what a repeated contact gets, and what is stored.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! `docs/contract.md#environment-variables`: what stops the start.
+//! `docs/contract.md#environment-variables`: what each variable does, and what prevents a start.
 
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::BINARY;
 
-/// What a process writes that must fail to start.
+/// The output of a process that must fail to start.
 async fn refused(service: &Service, changes: &[(&str, &str)]) -> String {
     let function = service.process(changes);
     let status = tokio::select! {
@@ -170,7 +170,7 @@ async fn the_certificates_of_the_ca_bundle_are_trusted_and_no_others() {
     let proxy = service.proxy.url.strip_prefix("http://").unwrap().parse().unwrap();
     let tls = TlsServer::start(proxy).await.unwrap();
     let other = TlsServer::start(proxy).await.unwrap();
-    // Real bundles have comments, several certificates, and one that no library takes.
+    // Real bundles have comments, several certificates, and one that no library accepts.
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let bundle = Pem::new(&format!("# a comment\n{broken}{}{}", other.authority, tls.authority));
     let others = Pem::new(&other.authority);

@@ -18,10 +18,10 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_create-contact");
 
-/// The contract's time for every request.
+/// The contract's time limit for a request.
 const CONTRACT_MILLIS: f64 = 8_000.0;
 
-/// How often the service sends a call (`src/budget.rs`).
+/// How many times the service sends a call (`src/budget.rs`).
 const ATTEMPTS: usize = 4;
 
 /// A fault, and its effect on a request.
@@ -58,7 +58,7 @@ const fn transient(status: u16, code: &'static str, word: &'static str) -> Case 
     case(Fault::Answer(status, code), true, 503, word, false, true)
 }
 
-/// The table of `src/store/fault.rs`, row by row.
+/// The errors in the table of `src/store/fault.rs` that one broken call can cause, and some others.
 #[rustfmt::skip]
 const FAULTS: [Case; 26] = [
     transient(400, "ThrottlingException", "throttled"),
@@ -80,7 +80,7 @@ const FAULTS: [Case; 26] = [
     case(Fault::NotJson,      true,  503, "unreadable",  true,    true),
     case(Fault::Empty,        true,  503, "unreadable",  true,    true),
     case(Fault::NotHttp,      true,  503, "unreadable",  true,    false),
-    // The clock is corrected after one refusal; refused again and again, it is no transient error.
+    // One refusal corrects the clock. If every attempt is refused, the error isn't transient.
     case(Fault::ClockSkew,    true,  500, "denied",      false,   true),
     case(Fault::SignatureExpired, true, 500, "denied",   false,   true),
     refused("AccessDeniedException", "denied"),
@@ -185,8 +185,8 @@ fn break_first(service: &Service, operation: &'static str, fault: Fault, count: 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_at_every_call_ends_in_time_with_an_answer_of_the_contract() {
     let mut cases = JoinSet::new();
-    // The service's times are real, so an engine that is kept too busy would add faults of its own. Cases that hang only
-    // wait: many of them may run at once.
+    // The service's times are real, so an overloaded engine would cause faults of its own. Cases that hang only wait, so
+    // many of them can run at once.
     let [waiting, working] = [24, 3].map(|places| Arc::new(Semaphore::new(places)));
     for (operation, answered) in OPERATIONS {
         for case in &FAULTS {

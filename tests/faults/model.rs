@@ -11,7 +11,7 @@ use create_contact::{contact::StoredContact, new_contact::NewContact, store::Wri
 use serde_json::json;
 use uuid::Uuid;
 
-/// How often a request sends its write at most.
+/// The most times that a request sends its write.
 const SENDS: u8 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +24,7 @@ enum Request {
     Ended(Option<u16>),
 }
 
-/// DynamoDB's response to one attempt of a write: it was applied (`None`), or there was the item of this request.
+/// DynamoDB's response to one attempt of a write: it was applied (`None`), or the table already had this request's item.
 type Answer = Option<usize>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,10 +46,10 @@ fn contact(name: &str) -> StoredContact {
 }
 
 struct World {
-    /// The name in each request; the attempts of one caller are next to each other.
+    /// The name in each request; the attempts of one caller are adjacent.
     names: Vec<String>,
     tries: usize,
-    /// The status of a request whose write found an item, by the request and the item's own request.
+    /// The status of a request whose write found an item, indexed by the request and by the request that wrote the item.
     statuses: Vec<Vec<u16>>,
 }
 
@@ -129,7 +129,7 @@ impl World {
             step(&|state| _ = state.writes.remove(at));
             step(&|state| {
                 state.writes.remove(at);
-                // The condition: nothing is there.
+                // The condition: the item doesn't exist.
                 let found = state.item;
                 state.item = Some(found.unwrap_or(request));
                 state.answers.push((request, found));

@@ -249,12 +249,12 @@ async fn a_log_that_nobody_reads_costs_no_request_its_response() {
         .spawn()
         .expect("the function's binary");
     let request = service.request("Ada", "ada@acme.de");
-    // A pipe takes 64 KiB, and an entry has more than 200 bytes.
+    // A pipe holds 64 KiB, and an entry is longer than 200 bytes.
     let refused = request.clone().without("authorization");
     for _ in 0..REQUESTS {
         assert_eq!(service.send(&refused).await.status, 401);
     }
-    // Read what there is, and the next entry can be written again.
+    // Once that is read, the next entry can be written.
     let mut stdout = process.stdout.take().expect("it is a pipe");
     let mut text = Vec::new();
     while text.len() < 48 * 1024 {
@@ -330,7 +330,7 @@ async fn client_context_and_cognito_identity_are_never_read() {
 #[tokio::test]
 async fn a_panic_is_500_leaves_its_place_in_the_log_and_the_process_serves_the_next_request() {
     let service = Service::without_process(BINARY).await;
-    // How much memory a process needs that looks up no name, and so starts no thread.
+    // The memory that a process needs if it looks up no name, and so starts no thread.
     let function = service.process(&[]);
     assert_eq!(
         service.send(&service.request("Grace", "grace@acme.de")).await.status,
@@ -344,7 +344,7 @@ async fn a_panic_is_500_leaves_its_place_in_the_log_and_the_process_serves_the_n
     let limit = kib("VmPeak:") + 1024;
     function.stop().await;
 
-    // Less than a thread's stack is left, and a look-up without a thread panics inside tokio.
+    // Less than a thread's stack is left, so tokio can't start the look-up's thread and panics.
     let mut command = tokio::process::Command::new("sh");
     command
         .args(["-c", &format!("ulimit -S -v {limit} && exec \"$0\""), BINARY])

@@ -76,7 +76,7 @@ async fn a_clock_that_is_put_right_costs_a_retry_and_no_error() {
         call.signed_at.starts_with("2100").then_some(Fault::SignatureExpired)
     });
     assert_eq!(send("ada").await, 201);
-    // For DynamoDB the machine's clock is wrong, and the SDK learns by how much.
+    // DynamoDB says that the machine's clock is wrong, and the SDK learns by how much.
     break_first(&service, "BatchGetItem", Fault::ClockSkew, 1);
     assert_eq!(send("grace").await, 201);
     // Then the clock is corrected.

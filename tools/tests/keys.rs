@@ -394,10 +394,12 @@ async fn what_aws_refuses_becomes_a_sentence_that_says_what_to_do() {
             "UnrecognizedClientException",
             ["doesn't accept these credentials", "AWS_PROFILE"],
         ),
-        ("ValidationException", ["refused Scan", "the service's own words"]),
+        (
+            "ValidationException",
+            ["refused Scan", "the service's own \u{fffd}[31mwords"],
+        ),
     ] {
-        let error =
-            json!({ "__type": format!("com.amazon.coral.service#{code}"), "message": "the service's own words" });
+        let error = json!({ "__type": format!("com.amazon.coral.service#{code}"), "message": "the service's own \u{1b}[31mwords" });
         let url = server_that_responds(400, error.to_string()).await;
         let output = keys("", &[("AWS_ENDPOINT_URL_DYNAMODB", &url)], &["list"]).await;
         refused_with(&output, &words);

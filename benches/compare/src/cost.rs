@@ -27,13 +27,13 @@ mod price {
 }
 const PRICES_READ: &str = "December 2025";
 
-/// The time that a process waits for the network and for DynamoDB in each call, in ms: an assumption, AWS says
+/// The time that a process waits for the network and for DynamoDB in each call, in ms: an assumption: AWS says
 /// "single-digit milliseconds".
 const WAITING: f64 = 5.0;
 /// How many requests meet a cold start: an assumption.
 const COLD_STARTS_A_REQUEST: f64 = 0.001;
 const MEMORY_SIZES: [u32; 4] = [128, 256, 512, 1024];
-/// What Lambda itself writes about an invocation unless it is told not to, as `typical` doesn't (AWS Lambda Developer
+/// What Lambda itself writes about an invocation by default, and so for `typical` (AWS Lambda Developer
 /// Guide, "Log and monitor"): of the usual length.
 const PLATFORM_LINES: &str = "\
 START RequestId: 8f507cfc-1c3b-4697-b07a-ac58fc914c95 Version: 3
@@ -54,7 +54,7 @@ const ACCESS_LOG: [(&str, &str); 8] = [
     ("$context.integrationErrorMessage", "-"),
 ];
 
-/// What `template.yaml` says that costs money.
+/// The parts of `template.yaml` that cost money.
 pub struct Template {
     memory: u32,
     /// The access log's line for a created contact, in bytes.
@@ -111,12 +111,12 @@ fn logs(bytes: f64) -> f64 {
     bytes / 1e9 * price::LOG_GB * 1e6
 }
 
-/// The tables, and what speaks for the memory that the template gives the function.
+/// The tables, and the reasons for the template's memory size.
 pub fn table(all: &Comparison, template: &Template) -> String {
     let programs = [&all.ours, &all.typical];
     let durations = programs.map(|figures| duration(figures, template.memory));
     let own_bytes = programs.map(|figures| figures.log.median());
-    // Few enough bytes that no float loses any.
+    // These are small enough to be exact as floats.
     #[allow(clippy::cast_precision_loss)]
     let [platform_bytes, access_bytes] = [PLATFORM_LINES.len(), template.access_log_bytes].map(|bytes| bytes as f64);
     let same = |dollars: f64| [dollars; 2];

@@ -62,7 +62,7 @@ impl Authority {
 
 /// A running stand-in.
 pub struct DynamoDb {
-    /// By address: what looking up a name costs is the machine's affair.
+    /// By address, because the cost of looking up a name depends on the machine.
     pub url: String,
     /// By a name that has to be looked up.
     pub url_by_name: String,
@@ -78,7 +78,7 @@ struct Shared {
 }
 
 impl DynamoDb {
-    /// Starts one that answers after `latency` and holds this many contacts.
+    /// Starts one that responds after `latency` and contains this many contacts.
     pub fn start(authority: &Authority, latency: Duration, contacts: u32) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let port = listener.local_addr()?.port();
@@ -109,12 +109,12 @@ impl DynamoDb {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
-    /// How many calls it has answered, those apart with which processes open their connection.
+    /// How many calls it has handled, without those that open a process's connection.
     pub fn calls(&self) -> u64 {
         self.shared.calls.load(Ordering::Relaxed)
     }
 
-    /// How many calls it has answered with which processes open their connection: reads of the key that nobody has.
+    /// How many calls that open a process's connection it has handled: reads of the key that nobody has.
     pub fn reads_at_start(&self) -> u64 {
         self.shared.reads_at_start.load(Ordering::Relaxed)
     }

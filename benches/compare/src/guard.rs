@@ -16,19 +16,19 @@ use crate::{
 
 /// How far a figure may be above its baseline.
 const TOLERANCE: f64 = 0.03;
-/// A count differs a little from run to run, by random keys and by how the network cuts its messages, and only ever upwards
-/// by much; the least of a few is steady.
+/// A count varies a little between runs, with random keys and the way the network splits messages. Large differences are
+/// always upwards, so the lowest of a few runs is stable.
 const RUNS: u32 = 3;
 const WARM_REQUESTS: u64 = 100;
-/// A process gives up opening its connection after 250 ms, and valgrind makes it some fifty times as slow. So its clock is
-/// slowed down too, by libfaketime: a hundred times. The loader puts the machine's directory for libraries in place of `$LIB`.
+/// A process gives up opening its connection after 250 ms, and valgrind makes it about fifty times slower. So libfaketime
+/// slows its clock a hundredfold. The loader replaces `$LIB` with the machine's library directory.
 const SLOW_CLOCK: [(&str, &str); 3] = [
     ("LD_PRELOAD", "/usr/$LIB/faketime/libfaketime.so.1"),
     ("FAKETIME", "+0 x0.01"),
     ("FAKETIME_DISABLE_SHM", "1"),
 ];
 
-/// Compares with the baseline, or makes the figures of now the baseline. Whether none is too high.
+/// Compares with the baseline, or makes the current figures the baseline. Returns whether none is too high.
 pub fn check(
     executable: &Path,
     authority: &Authority,
@@ -92,7 +92,7 @@ pub fn check(
     Ok(held)
 }
 
-/// The instructions of a process that starts and answers this many requests; nothing if it needed more than one connection
+/// The instructions of a process that starts and handles this many requests; `None` if it needed more than one connection
 /// or didn't send each call once.
 fn instructions(executable: &Path, authority: &Authority, directory: &Path, requests: u64) -> io::Result<Option<u64>> {
     let database = DynamoDb::start(authority, Duration::ZERO, 0)?;

@@ -1,5 +1,5 @@
 //! As much of an HTTP/1.1 server as the function's two servers need: blocking, a thread for each connection, bodies with a
-//! length. What it costs is not measured, and the less it is the steadier is what is.
+//! length. Its cost isn't measured. The lower it is, the steadier the measurements are.
 
 use std::{
     collections::HashMap,
@@ -28,7 +28,7 @@ pub struct Response {
     pub body: String,
 }
 
-/// Answers connections, with TLS or without, until the process ends, and counts them.
+/// Serves connections, with TLS or without, until the process ends, and counts them.
 pub fn serve(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,

@@ -10,7 +10,7 @@ use std::{
 
 use crate::measure::number_to_float;
 
-/// What the local run prints of its key and its first workspace.
+/// The key and the first workspace that the local run prints.
 const KEY: &str = "sf_test_v1_LocalDemoKeyLocalDemoKey";
 const WORKSPACE: &str = "0198c1a5-6f00-7000-8000-000000000001";
 pub const ROWS: u32 = 100_000;
@@ -60,7 +60,7 @@ pub fn measure(local: &Path, import: &Path, directory: &Path) -> io::Result<Impo
             break url.to_owned();
         }
     };
-    // It prints a line for each request, which somebody has to read.
+    // It prints a line for each request, which must be read.
     std::thread::spawn(move || lines.for_each(drop));
     let children = format!("/proc/{0}/task/{0}/children", local.0.id());
     let function = fs::read_to_string(children)?;

@@ -23,7 +23,7 @@ use crate::{
     http1::{self, Request, Response},
 };
 
-/// A program, the arguments before it included (an emulator's, for instance), and its variables.
+/// A program's command line, which may begin with an emulator, and its environment.
 #[derive(Clone)]
 pub struct Program {
     pub command: Vec<String>,
@@ -59,7 +59,7 @@ impl Program {
 
     /// The same, looking up DynamoDB's host by its name.
     pub fn by_name(&self, database: &DynamoDb) -> Self {
-        // The last of two values holds.
+        // The last of two values wins.
         self.clone().with("AWS_ENDPOINT_URL_DYNAMODB", &database.url_by_name)
     }
 
@@ -143,7 +143,7 @@ impl Function {
         })
     }
 
-    /// Waits until the process is ready: it asks for its first invocation. How long that took from exec on.
+    /// Waits until the process is ready: it asks for its first invocation. Returns how long that took from exec.
     pub fn await_ready(&self) -> Duration {
         self.await_polls(1);
         self.age()
@@ -155,7 +155,7 @@ impl Function {
         fs::write(&share.processes, self.child.id().to_string())
     }
 
-    /// Waits until the process has asked for an invocation this often: it has done all work of those before.
+    /// Waits until the process has asked for an invocation this many times, so that all earlier ones are finished.
     pub fn await_polls(&self, count: u64) {
         let polls = self.polls.count.lock().expect("no holder panics");
         let (_polls, waited) = self
@@ -166,7 +166,7 @@ impl Function {
         assert!(!waited.timed_out(), "the process asks for no invocation");
     }
 
-    /// Sends an event and waits for the answer.
+    /// Sends an event and waits for the response.
     pub fn invoke(&self, event: String) -> Value {
         self.invocations.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = sync_channel(1);
@@ -204,17 +204,17 @@ impl Function {
         Ok(time)
     }
 
-    /// What the kernel says in this file of each thread.
+    /// The content of this file in `/proc` for each thread.
     fn threads(&self, file: &str) -> io::Result<Vec<String>> {
         let mut threads = Vec::new();
         for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // A thread may end meanwhile; those of a function live on.
+            // A thread may end in the meantime. The function's own threads don't.
             threads.extend(fs::read_to_string(thread?.path().join(file)));
         }
         Ok(threads)
     }
 
-    /// The most memory that the process has had resident, in bytes.
+    /// The process's peak resident memory, in bytes.
     pub fn peak_memory(&self) -> io::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let kilobytes = status
@@ -243,7 +243,7 @@ impl RuntimeApi {
         if request.method == "GET" {
             *self.polls.count.lock().expect("no holder panics") += 1;
             self.polls.changed.notify_all();
-            // Nobody invokes any more once the function is dropped.
+            // No invocation comes once the function is dropped.
             let Invocation { event, answer } = self.next.lock().expect("no holder panics").recv().ok()?;
             let id = self.ids.fetch_add(1, Ordering::Relaxed);
             self.running.lock().expect("no holder panics").insert(id, answer);
@@ -265,7 +265,7 @@ impl RuntimeApi {
         let id = request.path.rsplit('/').nth(1).and_then(|id| id.parse().ok());
         let running = id.and_then(|id| self.running.lock().expect("no holder panics").remove(&id));
         if let Some(running) = running {
-            // Nobody may be waiting any more.
+            // The caller may no longer be waiting.
             let _ = running.send(serde_json::from_slice(&request.body).unwrap_or_default());
         }
         Some(Response {
@@ -276,7 +276,7 @@ impl RuntimeApi {
     }
 }
 
-/// An HTTP API's event that creates a contact: what a client of ours sends, with the headers that API Gateway adds.
+/// An HTTP API's event that creates a contact: what one of our clients sends, with the headers that API Gateway adds.
 pub fn event(name: &str, number: u64) -> String {
     let body = json!({"workspaceId": WORKSPACE, "name": name, "email": format!("person{number}@acme-customer.de")});
     json!({

@@ -8,7 +8,7 @@
 //! | `earlier PROGRAM` | runs the function beside an earlier build of it, and the table of it |
 //! | `guard` | instructions and size against `benches/baseline.json`; fails beyond +3% |
 //! | `guard --move` | makes what is measured now the baseline |
-//! | `answers PROGRAM…` | runs any build of the function, an emulator before it perhaps, for a few requests |
+//! | `answers PROGRAM…` | sends a few requests to any build of the function, also under an emulator |
 
 mod cost;
 mod dynamodb;
@@ -112,7 +112,7 @@ fn guard(workspace: &Workspace, authority: &Authority, directory: &Path, move_it
     guard::check(&ours, authority, directory, &baseline, move_it)
 }
 
-/// A few requests, the last of them again: 201, and 200 with the contact that is there or 409 under another name.
+/// Sends five requests, each of which must create a contact with two database calls.
 fn answers(command: &[&str], authority: &Authority) -> io::Result<bool> {
     let database = DynamoDb::start(authority, Duration::ZERO, 0)?;
     let function = Function::start(&Program::new(command, &database, &authority.ca), None)?;
@@ -144,7 +144,7 @@ impl Workspace {
         Self { root, target }
     }
 
-    /// Builds a package's executable and says where it is.
+    /// Builds a package's executable and returns its path.
     fn build(&self, manifest: &str, package: &str, profile: &str) -> io::Result<PathBuf> {
         self.cargo(manifest, &["--package", package, "--profile", profile])?;
         Ok(self.target.join(profile).join(package))

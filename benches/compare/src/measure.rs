@@ -21,7 +21,7 @@ const LIMITED_REQUESTS: u32 = 10;
 const FAULTY_STARTS: usize = 12;
 const WARM_BLOCKS: usize = 20;
 const REQUESTS_A_BLOCK: u64 = 50;
-/// Growth is a few hundredths, if any: to see as little, a clock needs many short blocks.
+/// Growth is a few hundredths, if any. To see so little takes many short blocks.
 const GROWTH_BLOCKS: usize = 150;
 const REQUESTS_A_GROWTH_BLOCK: u64 = 20;
 const MANY_CONTACTS: u32 = 1_000_000;
@@ -41,7 +41,7 @@ impl Sample {
         self.0.is_empty()
     }
 
-    /// Each measurement in another unit, or by something else.
+    /// Each measurement, multiplied by a factor.
     pub fn times(&self, factor: f64) -> Self {
         Self(self.0.iter().map(|value| value * factor).collect())
     }
@@ -50,7 +50,7 @@ impl Sample {
         self.quantile(0.5)
     }
 
-    /// The value that this part of the measurements doesn't exceed.
+    /// The value that this fraction of the measurements doesn't exceed.
     pub fn quantile(&self, part: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -222,7 +222,7 @@ fn limited(megabytes: u32, programs: &[Program], number: &mut impl FnMut() -> u6
     Ok(all)
 }
 
-/// How much later a process is ready if its database does what it shouldn't, in ms.
+/// How much later a process is ready if its database misbehaves, in ms.
 #[derive(Default)]
 pub struct FaultyStarts {
     pub hangs: Sample,
@@ -230,18 +230,18 @@ pub struct FaultyStarts {
     pub does_not_resolve: Sample,
 }
 
-/// Measures starts with such a database, each beside one with a database that responds.
+/// Measures starts with such a database, each paired with one with a database that responds.
 pub fn faulty_starts(executable: &Path, authority: &Authority) -> io::Result<FaultyStarts> {
     let database = DynamoDb::start(authority, Duration::ZERO, 0)?;
     let usual = Program::new(&[&executable.display().to_string()], &database, &authority.ca);
     let elsewhere = |url: &str| usual.clone().with("AWS_ENDPOINT_URL_DYNAMODB", url);
-    // The kernel takes the connection, and nobody ever answers on it.
+    // The kernel accepts the connection, and nothing ever responds.
     let silent = TcpListener::bind(("127.0.0.1", 0))?;
     let hangs = elsewhere(&format!("https://{}", silent.local_addr()?));
-    // Nobody listens at a port that has just been given back.
+    // Nothing listens on a port that has just been released.
     let closed = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
     let refuses = elsewhere(&format!("https://{closed}"));
-    // A name that is reserved for having no address (RFC 2606, section 2).
+    // A reserved name that never has an address (RFC 2606, section 2).
     let does_not_resolve = elsewhere("https://nowhere.invalid");
     let ready = |program: &Program| -> io::Result<f64> {
         let function = Function::start(program, None)?;
@@ -257,7 +257,7 @@ pub fn faulty_starts(executable: &Path, authority: &Authority) -> io::Result<Fau
     Ok(starts)
 }
 
-/// Measures whether a request grows dearer with what is stored, or with a name of the greatest length.
+/// Measures whether a request costs more if more is stored, or with the longest name.
 pub fn growth(executable: &Path, authority: &Authority) -> io::Result<Growth> {
     let command = executable.display().to_string();
     let few = DynamoDb::start(authority, Duration::ZERO, 100)?;
@@ -290,7 +290,7 @@ pub fn growth(executable: &Path, authority: &Authority) -> io::Result<Growth> {
     Ok(growth)
 }
 
-/// The CPU of a request in µs, from a block of so many.
+/// The CPU of a request in µs, averaged over a block.
 fn block(function: &Function, requests: u64, name: &str, number: &mut impl FnMut() -> u64) -> io::Result<f64> {
     let before = function.cpu()?;
     for _ in 0..requests {
@@ -300,7 +300,7 @@ fn block(function: &Function, requests: u64, name: &str, number: &mut impl FnMut
     Ok(cpu.as_secs_f64() * 1e6 / number_to_float(requests))
 }
 
-/// How one process bears many invocations at once.
+/// How one process handles many invocations at once.
 pub struct Load {
     pub concurrency: usize,
     pub requests_a_second: f64,
@@ -362,7 +362,7 @@ pub fn megabytes(bytes: u64) -> f64 {
     number_to_float(bytes) / 1e6
 }
 
-/// No number here is anywhere near the 2⁵³ that a float takes exactly.
+/// No number here is anywhere near 2⁵³, up to which a float is exact.
 #[allow(clippy::cast_precision_loss)]
 pub fn number_to_float(number: u64) -> f64 {
     number as f64

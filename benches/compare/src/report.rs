@@ -121,7 +121,7 @@ const ROWS: [Row; 15] = [
     },
 ];
 
-/// The table of figures, with what is demanded of each and whether it holds.
+/// The table of figures, with each one's bound and whether it is met.
 pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth, faulty: &FaultyStarts) -> String {
     let mut table = "\
 | | floor | typical | create-contact | ÷ floor | ÷ typical | limit | met |
@@ -173,7 +173,7 @@ pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth, faulty:
     table + &own_rows(arm64_size, growth, faulty)
 }
 
-/// How much CPU a start with its first request may take, by that of an earlier build that made no call at its start.
+/// The most CPU that a start with its first request may take, relative to an earlier build that made no call at the start.
 const COLD_CPU_OF_EARLIER: f64 = 1.10;
 
 /// The same figures beside those of an earlier build.
@@ -207,7 +207,7 @@ fn yes_or_no(holds: bool) -> &'static str {
     if holds { "yes" } else { "**no**" }
 }
 
-/// How a row of the README's table is told, its figure, digits and unit.
+/// A row of the README's table: label, figure, digits and unit.
 type Headline = (&'static str, fn(&Figures) -> &Sample, usize, &'static str);
 
 /// The four figures that README.md shows; benches/README.md has them all.
@@ -334,7 +334,7 @@ pub fn import_table(import: &Import) -> String {
     table
 }
 
-/// Bars for the first and for a warm request of the three programs, each pair of three to its own scale.
+/// Bars for the first and for a warm request of the three programs, each group of three to its own scale.
 pub fn picture(all: &Comparison) -> String {
     const BAR: f64 = 420.0;
     let mut picture = concat!(

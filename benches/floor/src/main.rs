@@ -1,4 +1,4 @@
-//! The floor: a function that answers at once, as `lambda_http`'s own example begins, on one thread.
+//! The floor: a function that responds at once, on one thread, based on `lambda_http`'s own example.
 
 use lambda_http::{Error, Request, Response, run, service_fn, tracing};
 

@@ -23,7 +23,7 @@ pub struct Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    /// A key that may create contacts in every workspace of its tenant, for ever.
+    /// A key that may create contacts in every workspace of its tenant, forever.
     #[must_use]
     pub fn of(key: &'a str, tenant_id: &'a str) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Lambda, API Gateway and DynamoDB on one machine: real parts around the real function.
+//! Lambda, API Gateway and DynamoDB on one machine: stand-ins around the real function.
 //!
 //! | module | replaces |
 //! | --- | --- |

@@ -136,7 +136,7 @@ impl OpenApi {
     ///
     /// # Errors
     ///
-    /// What in the response the document doesn't allow.
+    /// What the document doesn't allow in the response.
     pub fn check(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Result<(), String> {
         let answer = self
             .answers
@@ -174,7 +174,7 @@ impl OpenApi {
     ///
     /// # Errors
     ///
-    /// What in the request the document doesn't allow.
+    /// What the document doesn't allow in the request.
     pub fn check_request(&self, body: &Value) -> Result<(), String> {
         self.schemas
             .validate(body, self.request_schema)

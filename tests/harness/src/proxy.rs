@@ -76,7 +76,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// Whether it is the read by which a process opens its connection: of a key that no caller can have.
+    /// Whether this is the read that opens a process's connection: it asks for a key that no caller can have.
     fn is_opening(&self) -> bool {
         self.operation == "GetItem" && self.input["Key"]["keyHash"]["S"] == "-"
     }
@@ -153,7 +153,7 @@ impl Proxy {
         self.shared.calls.borrow().clone()
     }
 
-    /// What to do with the read by which a process opens its connection. It is no request's call, so plans and
+    /// Breaks the read that opens a process's connection. It belongs to no request, so plans and
     /// [`Proxy::calls`] leave it out.
     ///
     /// # Panics
@@ -169,13 +169,13 @@ impl Proxy {
         *self.shared.openings.borrow()
     }
 
-    /// Their operations.
+    /// The operations of [`Proxy::calls`].
     #[must_use]
     pub fn operations(&self) -> Vec<String> {
         self.calls().into_iter().map(|call| call.operation).collect()
     }
 
-    /// Resets every connection, as a network does that has lost their state, and waits until that is done. No call may be in
+    /// Resets every connection, as a network does when it has lost their state, and waits until that is done. No call may be in
     /// progress.
     ///
     /// # Panics
@@ -189,12 +189,12 @@ impl Proxy {
             .expect("the proxy keeps the channel open");
     }
 
-    /// From now on accepts calls, and makes them wait until [`Proxy::release`].
+    /// From now on, calls are accepted and wait until [`Proxy::release`].
     pub fn hold(&self) {
         self.shared.held.send_replace(true);
     }
 
-    /// Lets the calls continue that wait because of [`Proxy::hold`].
+    /// Lets the calls held by [`Proxy::hold`] continue.
     pub fn release(&self) {
         self.shared.held.send_replace(false);
     }
@@ -406,7 +406,7 @@ async fn write_answer(stream: &mut TcpStream, status: u16, more: &str, body: &[u
     stream.write_all(&answer).await
 }
 
-/// Reads, and forgets, until the other side closes.
+/// Reads and discards until the other side closes.
 async fn until_closed(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = [0; 1024];
     while stream.read(&mut buffer).await? > 0 {}

@@ -116,7 +116,7 @@ impl RuntimeApi {
             .await
     }
 
-    /// Invokes the function with a deadline of its own.
+    /// Invokes the function with this deadline.
     pub async fn invoke_with_deadline(&self, event: impl AsRef<[u8]>, deadline: SystemTime) -> Outcome {
         self.invoke_with(event, deadline, vec![]).await
     }

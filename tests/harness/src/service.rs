@@ -23,7 +23,7 @@ use crate::{
     runtime_api::{Outcome, RuntimeApi},
 };
 
-/// The variable for another engine than the embedded one, for example the URL of a DynamoDB Local.
+/// The variable with the URL of an engine other than the embedded one, such as DynamoDB Local.
 pub const ENGINE_VARIABLE: &str = "TEST_DYNAMODB_URL";
 
 /// The engine of all of this process's tests.
@@ -85,7 +85,7 @@ pub struct Answer {
     pub status: u16,
     /// Its headers, names in lower case.
     pub headers: BTreeMap<String, String>,
-    /// Its body, to the byte.
+    /// Its body, byte for byte.
     pub text: String,
     /// Its body as JSON.
     pub body: Value,
@@ -108,7 +108,7 @@ impl Answer {
     ///
     /// # Panics
     ///
-    /// It isn't a response of the contract.
+    /// Panics if it isn't one of the contract's responses.
     #[must_use]
     pub fn of(response: &Value) -> Self {
         let mut headers = BTreeMap::new();
@@ -156,7 +156,7 @@ impl Answer {
     }
 }
 
-/// A request as its caller thinks of it; [`Request::event`] makes API Gateway's event of it.
+/// A request as its caller sees it. [`Request::event`] turns it into API Gateway's event.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The HTTP method.
@@ -170,7 +170,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Sets a header, whatever it was before.
+    /// Sets a header, replacing any earlier value.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self = self.without(name);
@@ -418,7 +418,7 @@ impl Service {
         }
     }
 
-    /// Sends a request that must be answered within some time.
+    /// Sends a request that must get a response within some time.
     ///
     /// # Panics
     ///

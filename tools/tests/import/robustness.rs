@@ -229,7 +229,6 @@ async fn a_500_that_stays_stops_the_import_after_a_few_rows() {
 async fn a_service_that_is_gone_in_the_middle_is_waited_for_and_then_given_up() {
     let directory = TempDir::new().unwrap();
     let path = file(&directory, rows(500));
-    // What the service asks for is bounded too.
     let url = stub(|number, _| match number {
         1..=100 => (StatusCode::CREATED, CONTACT),
         _ => (StatusCode::SERVICE_UNAVAILABLE, ""),

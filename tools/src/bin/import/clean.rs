@@ -3,7 +3,7 @@
 use create_contact::email::Email;
 use encoding_rs::WINDOWS_1252;
 
-/// What a cell holds.
+/// What a cell contains.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A name, or a part of one.
@@ -109,7 +109,7 @@ pub fn doubt_about_email(email: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a cell is an address: then its row is no header.
+/// Whether a cell is an address: if so, its row isn't a header.
 pub fn is_address(cell: &[u8]) -> bool {
     str::from_utf8(cell).is_ok_and(|cell| Email::parse(&clean(cell, Kind::Email).text).is_ok())
 }
@@ -142,8 +142,8 @@ fn is_unreadable(text: &str) -> bool {
     text.contains(char::REPLACEMENT_CHARACTER)
 }
 
-/// Whether a text is UTF-8 that was read as Windows-1252: encoded as Windows-1252 again, it is UTF-8 outside ASCII. That is
-/// never so by chance.
+/// Whether a text is UTF-8 that was read as Windows-1252: encoded as Windows-1252 again, it is valid UTF-8 with characters
+/// outside ASCII. That doesn't happen by chance.
 fn is_mojibake(text: &str) -> bool {
     if text.is_ascii() {
         return false;

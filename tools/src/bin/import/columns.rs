@@ -186,7 +186,7 @@ pub struct Columns {
     pub second_last: Option<Column>,
     /// What follows last names.
     pub suffix: Option<Column>,
-    /// Whether the column of first names may have full names in it: its title doesn't say.
+    /// Whether the column of first names may contain full names: its title doesn't say.
     pub first_may_be_full: bool,
     /// The same for the column of last names.
     pub last_may_be_full: bool,
@@ -213,7 +213,7 @@ impl Columns {
     ///
     /// # Errors
     ///
-    /// What it lacks to be one.
+    /// What the header lacks.
     pub fn of(header: &[Vec<u8>], options: &ColumnOptions) -> Result<Self, Missing> {
         let titles: Vec<String> = header.iter().map(|title| shown(title)).collect();
         let roles: Vec<Option<Role>> = titles.iter().map(|title| role(title)).collect();
@@ -330,7 +330,7 @@ impl Columns {
     }
 }
 
-/// Titles for people, not all if there are many.
+/// Titles for display, shortened if there are many.
 pub fn listed(titles: &[String]) -> String {
     const MOST: usize = 12;
     let quoted: Vec<String> = titles.iter().take(MOST).map(|title| format!("\"{title}\"")).collect();
@@ -341,7 +341,7 @@ pub fn listed(titles: &[String]) -> String {
     }
 }
 
-/// A title for people.
+/// A title for display.
 pub fn shown(title: &[u8]) -> String {
     printable(clean::trimmed(&String::from_utf8_lossy(title)))
 }
@@ -360,7 +360,7 @@ fn letters(title: &str) -> String {
     letters.flat_map(char::to_lowercase).collect()
 }
 
-/// A title as the command line may have it: in any case, with any space.
+/// A title's words, so that the command line may write it with any case and white space.
 fn words(title: &str) -> Vec<String> {
     let words = title.split(|c: char| c.is_whitespace() || c == '_' || c == '-');
     words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()

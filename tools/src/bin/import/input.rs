@@ -47,7 +47,7 @@ pub struct Input {
     file: File,
     /// Its permissions, which the file of rejected rows gets too.
     pub mode: u32,
-    /// Whether it is in a folder: a pipe isn't.
+    /// Whether it is a regular file, not a pipe.
     pub is_regular: bool,
     /// Its encoding.
     pub encoding: &'static Encoding,
@@ -56,7 +56,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// Opens a file and finds out its encoding.
+    /// Opens a file and detects its encoding.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl Input {
         &self.path
     }
 
-    /// The encoding as shown to people, and how it was found out.
+    /// The encoding as shown to people, and how it was detected.
     pub fn encoding_shown(&self) -> String {
         format!("{}{}", self.encoding.name(), self.how)
     }
@@ -224,7 +224,7 @@ impl Census {
     }
 }
 
-/// How many bytes at the end begin a character that isn't complete.
+/// How many bytes at the end belong to an incomplete character.
 fn cut_character(bytes: &[u8]) -> usize {
     (1..=3.min(bytes.len()))
         .find(|&length| {

@@ -205,7 +205,7 @@ async fn send_in_turn(sender: &Sender, turns: &Turns, place: Place) -> Outcome {
     }
 }
 
-/// Handles Ctrl-C and the end of the session: requests in progress get some time to finish, and a second signal ends that.
+/// Handles SIGINT and SIGTERM. Requests in progress get some time to finish, unless a second signal arrives.
 async fn interruption(sender: &Sender) {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {

@@ -89,7 +89,7 @@ impl ColumnOptions {
     }
 }
 
-/// An encoding, and the name by which the command line has it.
+/// An encoding, and its name on the command line.
 #[derive(Clone, Debug)]
 pub struct Label {
     /// What was typed.

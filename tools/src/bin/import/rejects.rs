@@ -2,7 +2,7 @@
 //! that was reported.
 //!
 //! Each row is written immediately and in one piece, as it is in the input, with its line and the reason in front. While an
-//! import runs, there is an empty file with the ending `.unfinished` beside its file. If the import is killed, that file stays.
+//! import runs, there is an empty file with the extension `.unfinished` next to its file. If the import is killed, that file stays.
 //! The next run of the same import then writes only the rows that aren't in the files of killed runs. So each row is in exactly
 //! one file.
 
@@ -28,7 +28,7 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// The highest number of files for one input.
 const MOST_FILES: u32 = 10_000;
 
-/// The file of the rows that didn't get in, from the first such row on.
+/// The file of the rows that weren't imported, created with the first such row.
 pub struct Rejects<'a> {
     table: &'a Table,
     open: Option<Open>,
@@ -36,8 +36,9 @@ pub struct Rejects<'a> {
     earlier_files: Vec<PathBuf>,
     earlier_rows: HashSet<u64>,
     hasher: RandomState,
-    /// The lines of the rows that were written last, and why no more are written.
+    /// The line of the last row that was written.
     last_line: Option<u64>,
+    /// Why no more rows are written.
     broken: Option<String>,
     unwritten: u64,
 }
@@ -50,7 +51,7 @@ struct Open {
 }
 
 impl<'a> Rejects<'a> {
-    /// No file yet, for this input.
+    /// Prepares for this input, without creating a file.
     pub fn new(table: &'a Table) -> Self {
         let mut rejects = Self {
             table,
@@ -97,7 +98,7 @@ impl<'a> Rejects<'a> {
         }
     }
 
-    /// Makes sure that all is on the disk. Where the rows are that didn't get in: the files of killed runs first.
+    /// Syncs the file to disk. Returns the files with the rows that weren't imported, those of killed runs first.
     pub fn finish(&mut self) -> Vec<PathBuf> {
         let mut files = std::mem::take(&mut self.earlier_files);
         if let Some(open) = self.open.take() {

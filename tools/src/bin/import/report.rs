@@ -20,7 +20,7 @@ use crate::{
 const LINE_EVERY: Duration = Duration::from_secs(5);
 /// How many different reasons are listed; the file has them all.
 const MOST_REASONS: usize = 10;
-/// How many lines of rows a sentence names.
+/// How many line numbers a sentence lists.
 const MOST_LINES: usize = 20;
 
 /// How many rows there were, and their results.
@@ -119,7 +119,7 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Nothing yet, of this many rows.
+    /// An empty report on this many rows.
     pub fn new(table: &'a Table, options: &'a Options, rows: u64) -> Self {
         let bar = ProgressBar::new(rows);
         if let Ok(style) = ProgressStyle::with_template("{bar:20} {msg}") {
@@ -191,7 +191,7 @@ impl<'a> Report<'a> {
     ///
     /// # Errors
     ///
-    /// The counts don't add up, which would be a defect here, or the file is not the one that was looked through.
+    /// The counts don't add up, which would be a defect here, or the file has changed since it was checked.
     pub fn finish(mut self, read: u64, stopped: Option<&str>) -> Result<bool, String> {
         self.bar.finish_and_clear();
         let counts = self.counts;

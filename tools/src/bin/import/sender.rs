@@ -34,12 +34,13 @@ const MAX_BACKOFF: Duration = Duration::from_secs(20);
 const MAX_THROTTLED_BACKOFF: Duration = Duration::from_secs(2);
 /// The longest pause, whatever the service asks for.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
-/// How often a row is sent to a service that has not responded yet: the URL may be wrong.
+/// How many times a row is sent to a service that has not responded yet: the URL may be wrong.
 const ATTEMPTS_UNANSWERED: u32 = 5;
-/// How often a row is sent that gets a 500: a defect that this row causes is not transient.
+/// How many times a row is sent that gets a 500: a defect that this row causes is not transient.
 const ATTEMPTS_FAILED: u32 = 5;
-/// If this many rows fail like that, with no other result in between, the cause isn't the rows.
+/// After this many failures, a row counts as failing.
 const FAILURES_OF_A_ROW: u32 = 3;
+/// If this many rows are failing, with no other result in between, the rows aren't the cause.
 const FAILING_ROWS: u32 = 3;
 /// The largest response: it is a sentence or a contact.
 const MAX_BODY: usize = 64 * 1024;
@@ -91,11 +92,12 @@ pub struct Sender {
     authorization: HeaderValue,
     give_up_after: Duration,
     permits: Semaphore,
-    /// When the service last accepted a row, or when the import began; and whether it has accepted one.
+    /// When a row last had a result from the service, or when the import began.
     last_good: Cell<Instant>,
+    /// Whether any row has had a result.
     has_taken_a_row: Cell<bool>,
     has_answered: Cell<bool>,
-    /// How many rows have failed repeatedly since then.
+    /// How many rows have failed repeatedly since `last_good`.
     failing_rows: Cell<u32>,
     /// The latest error, as long as there is one.
     trouble: RefCell<Option<String>>,

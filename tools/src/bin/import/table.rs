@@ -27,8 +27,8 @@ const SEPARATORS: [(u8, &str); 4] = [
     (b'\t', "tabs"),
     (b'|', "vertical bars"),
 ];
-/// The columns that a file of rejected rows has before those of its input. After them, a row with too many fields would hide
-/// them.
+/// The columns that a file of rejected rows has before those of its input. They come first, because a row with too many
+/// fields would hide columns at the end.
 pub const REJECTED_COLUMNS: [&str; 2] = ["rejected line", "rejected because"];
 
 /// A CSV file with a header that has the columns of a contact.
@@ -73,7 +73,7 @@ impl Contact {
     }
 }
 
-/// A header that one of the separators makes of the file's beginning.
+/// The header that one of the separators gives.
 struct Candidate {
     separator: u8,
     header: Record,
@@ -83,7 +83,7 @@ struct Candidate {
 
 /// Why there is no header.
 enum NoHeader {
-    /// The record at which it would have to be lacks something.
+    /// The likeliest record lacks something.
     Missing(Missing),
     /// A contact comes before any header.
     Contact(u64),
@@ -149,8 +149,7 @@ impl Table {
         Ok(rows)
     }
 
-    /// The rows without those that have nothing in them, each with its contact or why there is none, up to the end or to what
-    /// can't be read.
+    /// The rows that aren't blank, each with its contact or the reason why there is none. Ends after the first error.
     pub fn rows(&self) -> impl Iterator<Item = Result<(Row, Result<Contact, String>), Unreadable>> + '_ {
         let mut records = self.input.text().map(|text| Records::new(text, self.separator));
         let mut ended = false;
@@ -243,7 +242,7 @@ impl Table {
             return Err(fault.to_owned());
         }
         let width = self.header.fields().len();
-        // Spreadsheets leave out empty fields at the end, or add some. More that is not empty is a stray separator.
+        // Spreadsheets leave out empty fields at the end, or add some. Extra fields that aren't empty come from a stray separator.
         if record.fields().iter().skip(width).any(|field| !field.is_empty()) {
             return Err(format!(
                 "the row has {} cells, but the header has {width}: quote the cell that contains a separator",
@@ -260,7 +259,7 @@ impl Table {
         if doubts.iter().any(Option::is_some) {
             return Err(doubts.into_iter().flatten().collect::<Vec<_>>().join("; "));
         }
-        // Any workspace will do: it is the same for all rows, and was looked at with the options.
+        // Any workspace will do: it is the same for all rows, and was checked with the options.
         let body = json!({ "workspaceId": uuid::Uuid::nil(), "name": name.text, "email": email }).to_string();
         match NewContact::parse(body.as_bytes()) {
             Ok(parsed) => Ok(Contact {
@@ -319,7 +318,7 @@ impl Table {
         Ok(parts.text())
     }
 
-    /// The first address that is there.
+    /// The first address that isn't empty.
     fn email(&self, record: &Record, cleaned: &mut Vec<&'static str>) -> Result<String, String> {
         for column in &self.columns.emails {
             let email = cell(record, Some(column), Kind::Email, cleaned)?;

@@ -60,7 +60,7 @@ pub fn quoted(argument: &str) -> String {
     }
 }
 
-/// A number with its thousands apart, and what it counts.
+/// A number with thousands separators, and what it counts.
 pub fn count(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {what}{plural}", indicatif::HumanCount(number))

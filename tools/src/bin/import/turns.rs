@@ -1,4 +1,4 @@
-//! Rows with the same address are sent one after the other, in the order of the file. All others are sent in parallel.
+//! Rows with the same address are sent one after another, in the order of the file. All others are sent in parallel.
 
 use std::{
     cell::RefCell,
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub struct Turns {
     queues: RefCell<HashMap<u64, VecDeque<u64>>>,
-    /// Addresses of rows that weren't imported although nothing is wrong with them.
+    /// Addresses of which a row was rejected or not sent.
     lost: RefCell<HashSet<u64>>,
     next: Notify,
 }
@@ -22,7 +22,7 @@ impl Turns {
         self.queues.borrow_mut().entry(address).or_default().push_back(line);
     }
 
-    /// Waits until a row is the first of its queue. Returns whether all the rows before it have a result.
+    /// Waits until a row is the first of its queue. Returns whether no row before it was rejected or left unsent.
     pub async fn wait(&self, address: u64, line: u64) -> bool {
         loop {
             // All of this runs on one thread, so no row can finish between the check and the wait.

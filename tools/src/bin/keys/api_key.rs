@@ -65,7 +65,7 @@ pub fn looks_like_a_key(text: &str) -> bool {
 pub enum KeyName {
     /// By its `keyId`.
     Id(String),
-    /// By its hash, or by the first eight digits of it or more.
+    /// By its hash, or by at least its first eight digits.
     Hash(String),
 }
 

@@ -166,7 +166,7 @@ fn lifetime(text: &str) -> Result<TimeDelta, String> {
         "m" => TimeDelta::minutes(number),
         _ => return Err(wrong()),
     };
-    // A hundred years; the date after it would be one that nobody meant.
+    // A hundred years. Nobody means a longer one.
     let meant = lifetime > TimeDelta::zero() && lifetime <= TimeDelta::days(36_525);
     meant.then_some(lifetime).ok_or_else(wrong)
 }

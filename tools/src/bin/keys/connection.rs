@@ -38,7 +38,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// One of them can't be found, or the endpoint is no URL.
+    /// One of them can't be found, or the endpoint isn't a URL.
     pub async fn open(endpoint_url: Option<String>) -> Result<Self, Refusal> {
         let endpoint = endpoint_url.as_deref().map(endpoint).transpose()?;
         let mut config = aws_config::defaults(BehaviorVersion::latest())
@@ -74,7 +74,7 @@ impl Connection {
         };
         let provider = config.credentials_provider().ok_or_else(no_credentials)?;
         let credentials = credentials(&provider).await?;
-        // The client gets what was found: asking the provider again could ask the operator again.
+        // The client gets what was found: asking the provider again could prompt the operator again.
         let config = config
             .into_builder()
             .credentials_provider(SharedCredentialsProvider::new(credentials))

@@ -30,7 +30,7 @@ use crate::{
     tables::{ApiKey, Attribute, Expiry, Tables, Workspace},
 };
 
-/// More than anything that holds one key.
+/// More than any input that contains one key.
 const LONGEST_INPUT: u64 = 64 * 1024;
 
 /// Why a command failed: a sentence for the operator.
@@ -60,7 +60,8 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
-            output::note(&refusal.0);
+            // It may quote what a server said.
+            output::note(&output::printable(&refusal.0));
             ExitCode::FAILURE
         }
     }

@@ -20,7 +20,7 @@ pub fn tenant(as_json: bool, id: Uuid) -> Result<(), Refusal> {
     print(&id.to_string())
 }
 
-/// Shows a key, this once. It is alone on standard output, so that a script can read it.
+/// Shows a key. It can't be shown again. It is alone on standard output, so that a script can read it.
 pub fn issued(as_json: bool, key: &str, stored: &ApiKey) -> Result<(), Refusal> {
     if as_json {
         #[derive(Serialize)]
@@ -82,7 +82,7 @@ pub fn note(text: &str) {
     let _ = writeln!(stderr(), "{text}");
 }
 
-/// Whether what is printed is lost, as on `/dev/null`; a closed standard output is that as well.
+/// Whether output is discarded: standard output is `/dev/null`, which Rust also opens in place of a closed one.
 #[cfg(unix)]
 pub fn is_lost() -> io::Result<bool> {
     use std::{
@@ -90,7 +90,7 @@ pub fn is_lost() -> io::Result<bool> {
         os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     };
     let output = File::from(stdout().as_fd().try_clone_to_owned()?).metadata()?;
-    // A device has a number, everything else has zero.
+    // Only devices have a number other than zero.
     Ok(output.rdev() != 0 && output.rdev() == fs::metadata("/dev/null")?.rdev())
 }
 
@@ -172,7 +172,7 @@ fn table<const N: usize>(columns: [&str; N], rows: &[[String; N]]) -> String {
 }
 
 /// A text without characters that move the terminal's cursor, start a line or change the direction of the text.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars()
         .map(|character| match character {
             '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
@@ -185,7 +185,7 @@ fn printable(text: &str) -> String {
 fn json(value: &impl Serialize) -> Result<(), Refusal> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Refusal::new(format!("The output can't be written as JSON: {error}.")))?;
-    // What JSON allows in a string as it is: DEL and the controls beyond ASCII, which some terminals obey.
+    // JSON allows DEL and the C1 control characters unescaped, and some terminals obey them.
     let text: String = text
         .chars()
         .map(|character| match character {

@@ -28,14 +28,14 @@ const WORKSPACES_TABLE: &str = "WORKSPACES_TABLE";
 /// How long reading a whole table may take.
 const WHOLE_TABLE: Duration = Duration::from_secs(20);
 /// How long looking for a tenant's workspace may take: longer than one call, so that an endpoint that never responds is
-/// seen as that.
+/// recognised as such.
 const ANY_WORKSPACE: Duration = Duration::from_secs(10);
 
 /// An attribute as it is stored: other writers may have stored anything.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attribute<T> {
     Absent,
-    /// It has another type than in the contract, or a value that can't be read.
+    /// It has a different type from the contract's, or a value that can't be read.
     Unreadable,
     Is(T),
 }
@@ -178,7 +178,7 @@ impl Workspace {
         }
     }
 
-    /// Compared as the function does, in which an id may be written in any case.
+    /// Compared as in the function: upper and lower case are the same.
     pub fn belongs_to(&self, tenant: Uuid) -> bool {
         self.tenant_id.value().and_then(|id| Uuid::try_parse(id).ok()) == Some(tenant)
     }
@@ -342,7 +342,7 @@ impl Tables {
         }
     }
 
-    /// Stores a workspace, and says whether it is new: one that the tenant has already stays as it is.
+    /// Stores a workspace, and says whether it is new: one that the tenant already has is left unchanged.
     pub async fn add_workspace(&self, id: Uuid, tenant: Uuid) -> Result<bool, Refusal> {
         let put = self
             .connection
@@ -409,7 +409,7 @@ impl Tables {
         Ok(items)
     }
 
-    /// Shows each item of a table to `visit` until that has seen enough.
+    /// Passes each item of a table to `visit` until it breaks.
     async fn scan(
         &self,
         table: &str,
