@@ -12,6 +12,7 @@ use harness::{
     fixture::{self, Key},
     function::Function,
     runtime_api::{Outcome, RuntimeApi},
+    service::{API_REQUEST_ID, Request},
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -19,26 +20,21 @@ use tokio::net::TcpListener;
 const KEY: &str = "sf_test_v1_RequestLinesRequestLines";
 const KEY_WITHOUT_SCOPE: &str = "sf_test_v1_WithoutScopeWithoutScope";
 const KEY_ID: &str = "key_abcdefghijklmnop";
-/// As long as API Gateway's ids.
-const API_REQUEST_ID: &str = "JKJaXmPLvHcESHA=";
 const TENANT: &str = "0198c1a5-6f00-7000-8000-00000000000a";
 const WORKSPACE: &str = "0198c1a5-6f00-7000-8000-000000000001";
 const UNKNOWN_WORKSPACE: &str = "0198c1a5-6f00-7000-8000-000000000009";
 
 fn event(method: &str, path: &str, content_type: &str, key: &str, body: &str) -> String {
-    json!({
-        "version": "2.0",
-        "rawPath": path,
-        "headers": { "authorization": format!("Bearer {key}"), "content-type": content_type },
-        "requestContext": {
-            "http": { "method": method, "path": path },
-            "requestId": API_REQUEST_ID,
-            "stage": "$default",
-        },
-        "body": body,
-        "isBase64Encoded": false,
-    })
-    .to_string()
+    let request = Request {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        headers: vec![
+            ("authorization".to_owned(), format!("Bearer {key}")),
+            ("content-type".to_owned(), content_type.to_owned()),
+        ],
+        body: Some(body.to_owned()),
+    };
+    request.event().to_string()
 }
 
 fn post(key: &str, body: &str) -> String {

@@ -204,7 +204,7 @@ async fn an_entry_has_the_ids_status_outcome_duration_attempts_tenant_workspace_
     assert_eq!(created["tenantId"], json!(service.tenant_id));
     assert_eq!(created["workspaceId"], json!(service.workspace_id));
     assert_eq!(created["keyId"], "key_abcdefghijkl2345");
-    assert_eq!(created["apiRequestId"], "JKJaXmPLvHcESHA=");
+    assert_eq!(created["apiRequestId"], harness::service::API_REQUEST_ID);
     assert_eq!(created["requestId"].as_str().unwrap().len(), 36);
     let millis = |member: &str| created[member].as_f64().unwrap();
     assert!(0.0 < millis("databaseMs") && millis("databaseMs") < millis("durationMs"));

@@ -80,31 +80,18 @@ pub fn event(client: SocketAddr, method: &Method, uri: &Uri, headers: &HeaderMap
         .get("user-agent")
         .and_then(|agent| agent.to_str().ok())
         .unwrap_or_default();
-    let mut event = json!({
-        "version": "2.0",
-        "routeKey": format!("ANY {ROUTE}"),
-        "rawPath": uri.path(),
-        "rawQueryString": uri.query().unwrap_or_default(),
-        "headers": lines,
-        "requestContext": {
-            "accountId": "123456789012",
-            "apiId": "local",
-            "domainName": host,
-            "domainPrefix": "local",
-            "http": {
-                "method": method.as_str(),
-                "path": uri.path(),
-                "protocol": "HTTP/1.1",
-                "sourceIp": client.ip().to_string(),
-                "userAgent": agent,
-            },
-            "requestId": Uuid::new_v4().to_string(),
-            "routeKey": format!("ANY {ROUTE}"),
-            "stage": "$default",
-            "timeEpoch": u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-        },
-        "isBase64Encoded": text.is_none() && !body.is_empty(),
+    let mut event = event_without_body(&Head {
+        method: method.as_str(),
+        path: uri.path(),
+        query: uri.query().unwrap_or_default(),
+        headers: lines,
+        host,
+        client: &client.ip().to_string(),
+        user_agent: agent,
+        request_id: &Uuid::new_v4().to_string(),
+        time: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
     });
+    event["isBase64Encoded"] = (text.is_none() && !body.is_empty()).into();
     if !cookies.is_empty() {
         event["cookies"] = cookies.into();
     }
@@ -112,6 +99,48 @@ pub fn event(client: SocketAddr, method: &Method, uri: &Uri, headers: &HeaderMap
         event["body"] = text.map_or_else(|| BASE64.encode(body), str::to_owned).into();
     }
     event
+}
+
+/// A request without its body, as API Gateway sees it.
+pub(crate) struct Head<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) query: &'a str,
+    pub(crate) headers: Map<String, Value>,
+    pub(crate) host: &'a str,
+    pub(crate) client: &'a str,
+    pub(crate) user_agent: &'a str,
+    pub(crate) request_id: &'a str,
+    /// In milliseconds since 1970.
+    pub(crate) time: u64,
+}
+
+pub(crate) fn event_without_body(head: &Head) -> Value {
+    json!({
+        "version": "2.0",
+        "routeKey": format!("ANY {ROUTE}"),
+        "rawPath": head.path,
+        "rawQueryString": head.query,
+        "headers": head.headers,
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "api-id",
+            "domainName": head.host,
+            "domainPrefix": "api-id",
+            "http": {
+                "method": head.method,
+                "path": head.path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": head.client,
+                "userAgent": head.user_agent,
+            },
+            "requestId": head.request_id,
+            "routeKey": format!("ANY {ROUTE}"),
+            "stage": "$default",
+            "timeEpoch": head.time,
+        },
+        "isBase64Encoded": false,
+    })
 }
 
 /// The media types whose bodies API Gateway passes as text.

@@ -18,6 +18,7 @@ use crate::{
     engine::{Engine, Tables},
     fixture::{self, Key},
     function::{End, Function},
+    gateway::{self, Head},
     openapi::OpenApi,
     proxy::Proxy,
     runtime_api::{Outcome, RuntimeApi},
@@ -156,6 +157,9 @@ impl Answer {
     }
 }
 
+/// API Gateway's id of each [`Request::event`].
+pub const API_REQUEST_ID: &str = "JKJaXmPLvHcESHA=";
+
 /// A request as its caller sees it. [`Request::event`] turns it into API Gateway's event.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -195,36 +199,22 @@ impl Request {
     /// The event of payload format 2.0.
     #[must_use]
     pub fn event(&self) -> Value {
-        let headers: HashMap<String, &String> = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_ascii_lowercase(), value))
-            .collect();
-        json!({
-            "version": "2.0",
-            "routeKey": "ANY /api/contacts",
-            "rawPath": self.path,
-            "rawQueryString": "",
-            "headers": headers,
-            "requestContext": {
-                "accountId": "123456789012",
-                "apiId": "api-id",
-                "domainName": "api-id.execute-api.eu-central-1.amazonaws.com",
-                "http": {
-                    "method": self.method,
-                    "path": self.path,
-                    "protocol": "HTTP/1.1",
-                    "sourceIp": "192.0.2.1",
-                    "userAgent": "import/1.0",
-                },
-                "requestId": "JKJaXmPLvHcESHA=",
-                "routeKey": "ANY /api/contacts",
-                "stage": "$default",
-                "timeEpoch": 1_583_348_638_390_u64,
-            },
-            "body": self.body,
-            "isBase64Encoded": false,
-        })
+        let headers = self.headers.iter();
+        let mut event = gateway::event_without_body(&Head {
+            method: &self.method,
+            path: &self.path,
+            query: "",
+            headers: headers
+                .map(|(name, value)| (name.to_ascii_lowercase(), value.as_str().into()))
+                .collect(),
+            host: "api-id.execute-api.eu-central-1.amazonaws.com",
+            client: "192.0.2.1",
+            user_agent: "import/1.0",
+            request_id: API_REQUEST_ID,
+            time: 1_583_348_638_390,
+        });
+        event["body"] = self.body.clone().into();
+        event
     }
 
     /// The event of payload format 1.0, as a REST API on the stage `Prod` sends it.
