@@ -22,7 +22,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
+    time::timeout,
 };
+
+use crate::runtime_api::PATIENCE;
 
 /// What the proxy does to a call instead of passing on the call and its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,13 +206,12 @@ impl Proxy {
     ///
     /// # Panics
     ///
-    /// Never: the proxy keeps the channel open.
+    /// They don't.
     pub async fn wait_for_calls(&self, count: usize) {
-        self.shared
-            .calls
-            .subscribe()
-            .wait_for(|calls| calls.len() >= count)
+        let mut calls = self.shared.calls.subscribe();
+        timeout(PATIENCE, calls.wait_for(|calls| calls.len() >= count))
             .await
+            .expect("the function makes its calls")
             .expect("the proxy keeps the channel open");
     }
 }

@@ -42,7 +42,7 @@ struct Invocation {
 
 /// How long a process may take to ask for an invocation, and then to end it, on a very busy machine. It only keeps the tests
 /// from waiting forever: the service's own times are far shorter.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Shared {
     queue: mpsc::UnboundedSender<Invocation>,
