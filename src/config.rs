@@ -1,5 +1,5 @@
-//! The environment, parsed: the variables of `docs/contract.md#environment-variables`, except the log level, which `log.rs` reads,
-//! and no others.
+//! The environment, parsed: the variables of `docs/contract.md#environment-variables` and no others. Only the log level is read
+//! elsewhere, in `log.rs`.
 //!
 //! If variables are missing, empty or invalid, the start fails with one message that names them all. There are no defaults
 //! that could hide a mistake: a function that writes to the wrong table is worse than one that doesn't start.

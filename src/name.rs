@@ -1,7 +1,7 @@
 //! A contact's name: normalised, checked, and split into first and last name (`docs/contract.md#name`,
 //! `docs/contract.md#names`).
 //!
-//! Nothing is dropped, and nothing changes between upper and lower case: a changed name is worse than one that is split in
+//! No word is dropped, and nothing changes between upper and lower case: a changed name is worse than one that is split in
 //! the wrong place. First name, a space and last name are the stored name. If a caller sends that name, it is stored
 //! unchanged. So a request made from a response finds the same contact.
 

@@ -13,7 +13,7 @@
 //! | `AccessDeniedException`, `UnrecognizedClientException`, `ExpiredTokenException`: credentials never change in a process | no | 500 |
 //! | `ResourceNotFoundException`: a table is missing | no | 500 |
 //! | any other 4xx: the request is wrong, a defect | no | 500 |
-//! | an item that can't be read: its writer has to fix it | no | 500 |
+//! | an item that can't be read: its writer has to fix it | no | 500; for a workspace's item 404, with the fault in the log |
 //!
 //! The SDK retries the transient errors that it knows. [`TransientErrors`] makes it retry the others too.
 
