@@ -182,3 +182,17 @@ pub(crate) fn location(id: &str) -> Option<(HeaderName, HeaderValue)> {
     let value = HeaderValue::try_from(format!("/api/contacts/{id}")).ok()?;
     Some((header::LOCATION, value))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_id_that_is_part_of_a_path_as_it_is_has_a_location() {
+        let (_, value) = location("0198c1a5-6f00-7000~8000_a.B").expect("a location");
+        assert_eq!(value, "/api/contacts/0198c1a5-6f00-7000~8000_a.B");
+        for id in ["", "a/b", "a b", "?", "é", "a\n"] {
+            assert!(location(id).is_none(), "{id}");
+        }
+    }
+}

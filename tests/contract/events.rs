@@ -162,6 +162,8 @@ async fn anything_else_is_an_invocation_error_and_the_process_lives() {
     ] {
         let error = error_of(&service, &event.to_string()).await;
         assert!(!error.to_string().contains("ada@"), "{error}");
+        let message = "the event is neither an API Gateway HTTP API event (2.0) nor a REST API proxy event (1.0)";
+        assert_eq!(error["errorMessage"], message);
     }
     for payload in [&b""[..], b"{", b"ada@acme.de", b"{\"body\": \"\xff\"}"] {
         let outcome = service.while_running(service.runtime_api.invoke(payload)).await;
