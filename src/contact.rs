@@ -176,4 +176,17 @@ mod tests {
             assert_eq!(item[member].as_s().ok().map(String::as_str), value.as_str(), "{member}");
         }
     }
+
+    #[test]
+    fn an_attribute_that_is_null_reads_as_absent() {
+        let body =
+            br#"{"workspaceId":"0198c1a5-6f00-7000-8000-000000000001","name":"Ada Lovelace","email":"ada@acme.de"}"#;
+        let new = NewContact::parse(body).unwrap();
+        let stored = StoredContact::create(&new, Uuid::nil(), Utc::now());
+        let mut item = stored.to_item(&new);
+        for name in ["phone", "externalRef"] {
+            assert_eq!(item.insert(name.to_owned(), AttributeValue::Null(true)), None);
+        }
+        assert_eq!(StoredContact::from_item(&item), Ok(stored));
+    }
 }
