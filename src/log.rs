@@ -234,3 +234,17 @@ impl Write for Output {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_in_milliseconds_rounded_to_the_microsecond() {
+        assert_eq!(
+            milliseconds(Duration::from_nanos(1_234_567_499)).to_string(),
+            "1234.567"
+        );
+        assert_eq!(milliseconds(Duration::from_nanos(1_500)).to_string(), "0.002");
+    }
+}

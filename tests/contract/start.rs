@@ -26,6 +26,13 @@ async fn refused(service: &Service, changes: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
+async fn at_the_level_off_not_even_a_failed_start_leaves_a_line() {
+    let service = Service::without_process(BINARY).await;
+    let line = refused(&service, &[("CONTACTS_TABLE", ""), ("AWS_LAMBDA_LOG_LEVEL", "off")]).await;
+    assert_eq!(line, "");
+}
+
+#[tokio::test]
 async fn a_missing_variable_stops_the_start_with_a_line_that_names_it() {
     let service = Service::without_process(BINARY).await;
     for name in [
