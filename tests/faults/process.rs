@@ -31,36 +31,16 @@ fn signal(name: &str, process: u32) {
     assert!(status.success());
 }
 
-/// A process that wakes up finds the reset on its connection, and opens another.
-#[tokio::test]
-async fn a_connection_that_was_reset_while_the_process_was_frozen_costs_no_request_its_response() {
+/// Sends requests to a process that is frozen before each of them, and breaks something while it is.
+async fn frozen_before_each_request(break_something: impl AsyncFn(&Service)) {
     let service = Service::without_process(BINARY).await;
     let function = service.process(&[]);
     let process = function.id().expect("it runs");
     assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
     for n in 0..5 {
-        signal("-STOP", process);
-        service.proxy.reset_idle_connections().await;
-        signal("-CONT", process);
-        let answer = service.send(&service.request("Ada", &format!("ada{n}@acme.de"))).await;
-        assert_eq!(answer.status, 201);
-    }
-    assert_eq!(service.contacts().await.len(), 6);
-}
-
-/// The reset was lost, so the process learns of it when it sends its next call: only a retry helps.
-#[tokio::test]
-async fn a_connection_that_died_unnoticed_while_the_process_was_frozen_costs_no_request_its_response() {
-    let service = Service::without_process(BINARY).await;
-    let function = service.process(&[]);
-    let process = function.id().expect("it runs");
-    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
-    for n in 0..5 {
-        signal("-STOP", process);
         let last = service.proxy.calls().last().expect("a call").connection;
-        service
-            .proxy
-            .plan(move |_, call| (call.connection <= last).then_some(Fault::ResetBefore));
+        signal("-STOP", process);
+        break_something(&service).await;
         signal("-CONT", process);
         let answer = service.send(&service.request("Ada", &format!("ada{n}@acme.de"))).await;
         assert_eq!(answer.status, 201);
@@ -68,6 +48,24 @@ async fn a_connection_that_died_unnoticed_while_the_process_was_frozen_costs_no_
         assert!(calls.iter().any(|call| call.connection > last), "no connection died");
     }
     assert_eq!(service.contacts().await.len(), 6);
+}
+
+/// A process that wakes up finds the reset on its connection, and opens another.
+#[tokio::test]
+async fn a_connection_that_was_reset_while_the_process_was_frozen_costs_no_request_its_response() {
+    frozen_before_each_request(async |service| service.proxy.reset_idle_connections().await).await;
+}
+
+/// The reset was lost, so the process learns of it when it sends its next call: only a retry helps.
+#[tokio::test]
+async fn a_connection_that_died_unnoticed_while_the_process_was_frozen_costs_no_request_its_response() {
+    frozen_before_each_request(async |service| {
+        let last = service.proxy.calls().last().expect("a call").connection;
+        service
+            .proxy
+            .plan(move |_, call| (call.connection <= last).then_some(Fault::ResetBefore));
+    })
+    .await;
 }
 
 #[tokio::test]
