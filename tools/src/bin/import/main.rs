@@ -114,6 +114,8 @@ async fn import(
     if url.scheme() == "http" && !is_loopback(&url) {
         note("The key goes over the network unencrypted: the URL begins with http://.");
     }
+    // Before the first request: an import that has sent something never ends without its report.
+    let signals = Signals::install().map_err(|error| format!("Ctrl-C can't be handled: {error}"))?;
     note(format_args!(
         "Sending {} to {url}, up to {CONCURRENCY} at once.",
         count(rows, "row")
@@ -165,7 +167,7 @@ async fn import(
     };
     tokio::select! {
         () = sent => {}
-        () = interruption(&sender) => {}
+        () = signals.stop(&sender) => {}
     }
     drop(outcomes);
     report.finish(read.get(), sender.stopped().as_deref())
@@ -205,32 +207,43 @@ async fn send_in_turn(sender: &Sender, turns: &Turns, place: Place) -> Outcome {
     }
 }
 
-/// Handles SIGINT and SIGTERM. Requests in progress get some time to finish, unless a second signal arrives.
-async fn interruption(sender: &Sender) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        // If the handler can't be installed, Ctrl-C ends the process as usual.
-        return std::future::pending().await;
-    };
-    either(&mut interrupt, &mut terminate).await;
-    sender.stop("the import was interrupted");
-    note(format_args!(
-        "Interrupted: waiting up to {} for the responses to requests in progress. Press Ctrl-C again to stop at once.",
-        time(GRACE)
-    ));
-    tokio::select! {
-        () = either(&mut interrupt, &mut terminate) => {}
-        () = sleep(GRACE) => {}
-    }
-    sender.cut();
-    // The remaining rows are quick: they are written as not sent.
-    std::future::pending::<()>().await;
+/// SIGINT and SIGTERM, which end the import with a report.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
 }
 
-async fn either(interrupt: &mut Signal, terminate: &mut Signal) {
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+impl Signals {
+    /// From here on, neither signal ends the process by itself.
+    fn install() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// After the first signal, requests in progress get some time to finish, unless a second one arrives.
+    async fn stop(mut self, sender: &Sender) {
+        self.next().await;
+        sender.stop("the import was interrupted");
+        note(format_args!(
+            "Interrupted: waiting up to {} for the responses to requests in progress. Press Ctrl-C again to stop at once.",
+            time(GRACE)
+        ));
+        tokio::select! {
+            () = self.next() => {}
+            () = sleep(GRACE) => {}
+        }
+        sender.cut();
+        // The remaining rows are quick: they are written as not sent.
+        std::future::pending::<()>().await;
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
