@@ -43,7 +43,11 @@ async fn keys_that_were_left_out_are_asked_for_again_and_only_those() {
         "left out is not: not found"
     );
     assert_eq!(service.proxy.operations(), ["BatchGetItem"; ATTEMPTS]);
-    assert_eq!(last_line(&service).await["fault"], "throttled");
+    let line = last_line(&service).await;
+    assert_eq!(
+        (&line["fault"], &line["dynamodbRequestId"]),
+        (&json!("throttled"), &json!("PROXYREQUESTID"))
+    );
 }
 
 #[tokio::test]

@@ -234,8 +234,16 @@ Cleaned: mailto: (1 cell).
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 
     let path = file(&directory, "name,email\nHenrik Larsen,henrik@acme.de\n");
-    let output = import(&path).arg("--dry-run").output().await.unwrap();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&requests);
+    let url = stub(move |number, _| {
+        seen.store(number, Ordering::SeqCst);
+        (StatusCode::CREATED, CONTACT)
+    })
+    .await;
+    let output = into(&url, &path).arg("--dry-run").output().await.unwrap();
     assert_eq!(output.status.code(), Some(0));
+    assert_eq!(requests.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
@@ -289,6 +297,47 @@ async fn a_mistake_in_the_command_is_said_and_nothing_is_sent() {
         assert_eq!(output.status.code(), Some(1));
         assert!(said(output).contains(sentence));
     }
+}
+
+#[tokio::test]
+async fn a_key_that_would_go_over_the_network_unencrypted_is_said_so() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, rows(1));
+    let here = stub(|_, _| (StatusCode::CREATED, CONTACT)).await;
+    for (url, expected) in [
+        ("http://nowhere.invalid", true),
+        ("https://nowhere.invalid", false),
+        (&here, false),
+    ] {
+        let output = into(url, &path).args(["--give-up-after", "1s"]).output().await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            said.contains("The key goes over the network unencrypted"),
+            expected,
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_not_asked_for_at_a_terminal() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, rows(1));
+    let import = into("http://127.0.0.1:1", &path);
+    let import = import.as_std();
+    let words = [import.get_program()].into_iter().chain(import.get_args());
+    let command: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+    // `script` gives the command a terminal as its standard input.
+    let output = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command.join(" "), "/dev/null"])
+        .env_remove("CONTACTS_API_KEY")
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("There is no API key: set CONTACTS_API_KEY"), "{shown}");
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[tokio::test]

@@ -240,4 +240,20 @@ mod tests {
             assert_eq!(doubt_about_email(email), None, "{email}");
         }
     }
+    #[test]
+    fn two_addresses_are_found_whatever_is_between_them() {
+        for cell in [
+            "a@acme.de b@acme.de",
+            "a@acme.de;b@acme.de",
+            "a@acme.de\u{200b}b@acme.de",
+            "A <a@acme.de>, b@acme.de",
+        ] {
+            assert_eq!(
+                doubt_about_email(cell),
+                Some("two addresses in one cell: keep one of them"),
+                "{cell}"
+            );
+        }
+        assert_eq!(doubt_about_email("a@acme.de"), None);
+    }
 }

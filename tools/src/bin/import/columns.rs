@@ -370,9 +370,13 @@ fn words(title: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn of(header: &str) -> Result<String, Missing> {
+    fn columns(header: &str) -> Result<Columns, Missing> {
         let header: Vec<Vec<u8>> = header.split(',').map(|title| title.as_bytes().to_vec()).collect();
-        Columns::of(&header, &ColumnOptions::default()).map(|columns| columns.shown())
+        Columns::of(&header, &ColumnOptions::default())
+    }
+
+    fn of(header: &str) -> Result<String, Missing> {
+        columns(header).map(|columns| columns.shown())
     }
 
     #[test]
@@ -416,5 +420,31 @@ mod tests {
         assert_eq!(of("Company,Email"), Err(Missing::Name));
         assert_eq!(of("Name,Phone"), Err(Missing::Email));
         assert_eq!(of("name;email"), Err(Missing::Name));
+    }
+    #[test]
+    fn only_a_title_that_means_two_things_may_have_full_names_beside_another_column() {
+        for (header, first, last) in [
+            ("Nombre,Apellidos,Correo", true, false),
+            ("Vorname,Name,E-Mail", false, true),
+            ("First Name,Last Name,Email", false, false),
+            ("Name,Nombre,Apellidos,Correo", false, false),
+        ] {
+            let columns = columns(header).unwrap();
+            assert_eq!(
+                (columns.first_may_be_full, columns.last_may_be_full),
+                (first, last),
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_many_titles_twelve_are_shown() {
+        let titles = |count: usize| vec!["T".to_owned(); count];
+        assert_eq!(listed(&titles(0)), "none");
+        assert_eq!(listed(&titles(2)), r#""T", "T""#);
+        assert_eq!(listed(&titles(12)).matches("\"T\"").count(), 12);
+        assert!(!listed(&titles(12)).contains("more"));
+        assert!(listed(&titles(13)).ends_with("\"T\" and 1 more"));
     }
 }

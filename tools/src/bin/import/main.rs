@@ -281,3 +281,22 @@ fn api_key() -> Result<String, String> {
     }
     Ok(key.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for (url, expected) in [
+            ("http://localhost:3000/", true),
+            ("http://127.0.0.1/", true),
+            ("http://[::1]:3000/", true),
+            ("http://acme.de/", false),
+            ("http://10.0.0.1/", false),
+            ("http://localhost.acme.de/", false),
+        ] {
+            assert_eq!(is_loopback(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
+}
