@@ -176,6 +176,25 @@ async fn a_database_that_refuses_connections_is_503() {
 }
 
 #[tokio::test]
+async fn a_database_that_never_completes_a_connection_is_503() {
+    let service = Service::without_process(BINARY).await;
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let address = socket.local_addr().expect("bound");
+    // One connection fills a queue for none, and Linux ignores those that come after it.
+    let _listener = socket.listen(0).expect("a free port");
+    let _queued = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    service.add_process(&[("AWS_ENDPOINT_URL_DYNAMODB", &format!("http://{address}"))]);
+    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    let line = last_line(&service).await;
+    assert_eq!(
+        (&line["fault"], &line["databaseAttempts"]),
+        (&json!("timed_out"), &json!(ATTEMPTS))
+    );
+}
+
+#[tokio::test]
 async fn a_database_whose_name_does_not_resolve_is_503() {
     let service = Service::without_process(BINARY).await;
     service.add_process(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://nowhere.invalid:8000")]);

@@ -56,7 +56,7 @@ pub fn dry_run(table: &Table, rows: u64) -> bool {
          existing. Nothing was sent.",
         count(rows, "row")
     ));
-    rejected + conflicts == 0
+    rejected == 0 && conflicts == 0
 }
 
 fn stored(contact: &Contact) -> String {

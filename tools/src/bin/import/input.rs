@@ -170,12 +170,13 @@ impl Input {
         loop {
             let chunk = chunks.fill_buf()?;
             let length = chunk.len();
-            detector.feed(chunk, length == 0);
             if length == 0 {
                 break;
             }
+            detector.feed(chunk, false);
             chunks.consume(length);
         }
+        detector.feed(&[], true);
         let likely = detector.guess(None, Utf8Detection::Deny).name();
         Ok(Err(format!(
             "{} is not UTF-8: the first such line is {}. It is probably {likely}; look at it with --dry-run --encoding \
@@ -288,5 +289,61 @@ mod tests {
             assert_eq!(utf_16(&bytes(text, u16::to_be_bytes)), Some(UTF_16BE));
             assert_eq!(utf_16(text.as_bytes()), None);
         }
+    }
+    #[test]
+    fn utf_16_has_zeros_in_every_other_byte_and_in_hardly_any_of_the_rest() {
+        for (even, odd, length, encoding) in [
+            // Enough of them: more than an eighth of the bytes.
+            (0, 1, 8, None),
+            (0, 2, 8, Some(UTF_16LE)),
+            (0, 1, 32, None),
+            // Few of the others: less than an eighth of the first.
+            (1, 8, 32, None),
+            (2, 12, 32, None),
+            (1, 9, 32, Some(UTF_16LE)),
+            (32, 32, 64, None),
+        ] {
+            let bytes = |even: usize, odd: usize| {
+                let is_zero = |index: usize| index / 2 < if index % 2 == 0 { even } else { odd };
+                (0..length)
+                    .map(|index| if is_zero(index) { 0 } else { b'a' })
+                    .collect::<Vec<u8>>()
+            };
+            assert_eq!(utf_16(&bytes(even, odd)), encoding, "{even} {odd} {length}");
+            let other = encoding.map(|_| UTF_16BE);
+            assert_eq!(utf_16(&bytes(odd, even)), other, "{odd} {even} {length}");
+        }
+    }
+
+    /// What opening a file of these bytes says.
+    fn opened(bytes: &[u8]) -> Result<(), String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("contacts.csv");
+        std::fs::write(&path, bytes).unwrap();
+        Input::open(&path, None).map(drop)
+    }
+
+    #[test]
+    fn a_file_is_utf_8_if_most_of_what_is_not_ascii_is() {
+        assert_eq!(opened(b"name\nJos\xc3\xa9\nJos\xc3\xa9\nJos\xe9\n"), Ok(()));
+        let refused = opened(b"name\nJos\xc3\xa9\nJos\xe9\n").unwrap_err();
+        assert!(
+            refused.contains("the first such line is 3."),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_file_is_read_to_its_end_in_chunks_that_may_cut_a_character() {
+        let mut text = vec![b'a'; CHUNK - 1];
+        text.extend_from_slice("é".as_bytes());
+        assert_eq!(opened(&text), Ok(()));
+        let mut text = b"name\n".repeat(CHUNK);
+        text.extend_from_slice(b"Jos\xe9\n");
+        let refused = opened(&text).unwrap_err();
+        assert!(
+            refused.contains(&format!("the first such line is {}.", CHUNK + 1)),
+            "{refused}"
+        );
     }
 }

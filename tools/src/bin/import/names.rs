@@ -277,6 +277,16 @@ mod tests {
     }
 
     #[test]
+    fn a_last_name_that_is_stored_with_another_comma_is_split_differently() {
+        let parts = Parts {
+            first: "Martin".to_owned(),
+            last: "King,Jr.".to_owned(),
+            ..Parts::default()
+        };
+        assert!(parts.text().is_split_differently);
+    }
+
+    #[test]
     fn middle_names_join_the_first_and_a_suffix_the_last() {
         let parts = Parts {
             first: " Martin".to_owned(),
