@@ -327,10 +327,7 @@ mod tests {
     fn a_file_is_utf_8_if_most_of_what_is_not_ascii_is() {
         assert_eq!(opened(b"name\nJos\xc3\xa9\nJos\xc3\xa9\nJos\xe9\n"), Ok(()));
         let refused = opened(b"name\nJos\xc3\xa9\nJos\xe9\n").unwrap_err();
-        assert!(
-            refused.contains("the first such line is 3."),
-            "{refused}"
-        );
+        assert!(refused.contains("the first such line is 3."), "{refused}");
     }
 
     #[test]

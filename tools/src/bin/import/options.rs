@@ -150,3 +150,63 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => Err("it must be a time such as 90s, 5m or 1h".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_the_apis_with_or_without_its_path() {
+        for text in [
+            "https://acme.de",
+            "https://acme.de/",
+            "https://acme.de/api/contacts",
+            "https://acme.de/api/contacts/",
+        ] {
+            assert_eq!(
+                operation(text).unwrap().as_str(),
+                "https://acme.de/api/contacts",
+                "{text}"
+            );
+        }
+        for text in [
+            "acme.de",
+            "ftp://acme.de",
+            "https://user@acme.de",
+            "https://:password@acme.de",
+            "https://acme.de?query",
+            "https://acme.de#fragment",
+        ] {
+            assert!(operation(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_a_number_and_a_unit_up_to_a_week() {
+        for (text, seconds) in [
+            ("1s", Some(1)),
+            ("90s", Some(90)),
+            ("5m", Some(300)),
+            ("168h", Some(604_800)),
+            ("169h", None),
+            ("0s", None),
+            ("5", None),
+            ("s", None),
+            ("-1s", None),
+            ("5d", None),
+        ] {
+            assert_eq!(duration(text).ok(), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_seen_in_any_argument() {
+        for (argument, expected) in [
+            ("sf_live_v1_abc", true),
+            ("--key=SF_TEST_V1_ABC", true),
+            ("contacts.csv", false),
+        ] {
+            assert_eq!(holds_a_key(OsStr::new(argument)), expected, "{argument}");
+        }
+    }
+}
