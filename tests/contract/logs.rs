@@ -249,6 +249,29 @@ async fn an_entry_has_the_reasons_that_dynamodb_gave_for_throttling_and_no_other
     }
 }
 
+/// A pipe takes at most 4,096 bytes in one piece. A longer write could block the process, or mix with another's.
+#[tokio::test]
+async fn an_entry_too_long_for_one_write_is_dropped_and_counted() {
+    let service = Service::without_process(BINARY).await;
+    service.add_process(&[]);
+    let request = service.request("Ada", "ada@acme.de");
+    let reasons = vec![json!({"reason": "TableWriteKeyRangeThroughputExceeded"}); 150];
+    let body = json!({"__type": "ThrottlingException", "throttlingReasons": reasons}).to_string();
+    let body: &str = body.leak();
+    service
+        .proxy
+        .plan(move |_, call| (call.operation == "PutItem").then_some(Fault::Body(400, body)));
+    assert_eq!(service.send(&request).await.status, 503);
+    service.proxy.plan(|_, _| None);
+    assert_eq!(service.send(&request).await.status, 201);
+    let entries = entries(&service).await;
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert_eq!(
+        (&entries[0]["outcome"], &entries[0]["droppedEntries"]),
+        (&json!("created"), &json!(1))
+    );
+}
+
 #[tokio::test]
 async fn a_workspace_that_can_not_be_read_is_404_for_the_caller_and_a_fault_in_the_log() {
     let service = Service::without_process(BINARY).await;
