@@ -135,6 +135,7 @@ async fn run(case: &Case, corpus: &Path, local: &LocalRun) {
         .unwrap();
     let shown = format!("{}: {}\n{}", case.file, text(&output.stdout), text(&output.stderr));
     assert!(!shown.contains(KEY), "{shown}");
+    assert!(!shown.contains("defect"), "{shown}");
     for said in [&dry.stdout, &dry.stderr, &output.stdout, &output.stderr] {
         let harmful = |c: char| c.is_control() && c != '\n';
         assert!(!text(said).contains(harmful), "{shown}");

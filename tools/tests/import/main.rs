@@ -72,6 +72,7 @@ fn summary(output: &Output) -> BTreeMap<String, usize> {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     let shown = format!("{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(!shown.contains(KEY), "{shown}");
+    assert!(!shown.contains("defect"), "{shown}");
     let counts: BTreeMap<String, usize> = text
         .lines()
         .filter_map(|line| line.rsplit_once("  "))

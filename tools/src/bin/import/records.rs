@@ -178,23 +178,24 @@ impl<R: Read> Records<R> {
         let opened = self.line;
         let (mut field, mut state) = (Vec::new(), State::Start);
         record.starts.push(record.raw.len());
-        let goes_on = loop {
+        let (goes_on, last) = loop {
+            let last = self.line;
             let Some(byte) = self.next()? else {
                 if state == State::Quoted {
                     return Err(Unreadable::Quote { line: opened });
                 }
-                break false;
+                break (false, last);
             };
             if state != State::Quoted && matches!(byte, b'\r' | b'\n') {
                 self.end_record(byte, record)?;
-                break false;
+                break (false, last);
             }
             record.raw.push(byte);
             if record.raw.len() > MAX_RECORD {
                 return Err(Unreadable::Long { line: record.line });
             }
             if state != State::Quoted && byte == self.separator {
-                break true;
+                break (true, last);
             }
             state = match (state, byte) {
                 (State::Start, b'"') => State::Quoted,
@@ -227,9 +228,7 @@ impl<R: Read> Records<R> {
                 }
             };
         };
-        // The line end has been counted if the record ends here.
-        let last = self.line - u64::from(!goes_on);
-        if last > opened && field.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+        if last > opened {
             record.spans.push((record.fields.len(), opened..last));
         }
         record.fields.push(field);
@@ -352,5 +351,7 @@ mod tests {
         assert_eq!(record.raw_from(2), b" \"a \"b\"\" ,\"c\nd\"");
         assert_eq!(record.raw_from(9), b"");
         assert_eq!(record.spans(), [(3, 1..2)]);
+        // The last record of a file may have no line end.
+        assert_eq!(read("a\n\"b\nc\"").unwrap()[1].spans(), [(0, 2..3)]);
     }
 }
