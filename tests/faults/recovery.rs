@@ -107,6 +107,20 @@ async fn a_date_that_no_clock_shows_is_ignored() {
 }
 
 #[tokio::test]
+async fn a_date_up_to_the_year_2999_corrects_the_clock() {
+    for (date, is_learned) in [
+        ("Mon, 01 Jul 2999 00:00:00 GMT", true),
+        ("Wed, 01 Jan 3000 00:00:00 GMT", false),
+    ] {
+        let service = Service::start(BINARY).await;
+        break_first(&service, "BatchGetItem", Fault::Bare500At(date), 1);
+        assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
+        let signed_at = &service.proxy.calls()[1].signed_at;
+        assert_eq!(!signed_at.starts_with("20"), is_learned, "{date}: {signed_at}");
+    }
+}
+
+#[tokio::test]
 async fn a_hanging_database_is_503_before_the_invocations_deadline() {
     let service = Service::start(BINARY).await;
     let time = Duration::from_secs(2);
