@@ -199,7 +199,9 @@ async fn an_issued_key_works_and_a_revoked_one_fails_with_the_very_next_request(
     assert_eq!(deployment.request(&by_hash, &workspace).await, 401);
     assert_eq!(deployment.request(&by_key, &workspace).await, 200);
 
-    let output = deployment.keys_reading(&format!("{by_key}\n"), &["revoke"]).await;
+    let output = deployment
+        .keys_reading(&format!("{}{by_key}\n", "-".repeat(5_000)), &["revoke"])
+        .await;
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(deployment.request(&by_key, &workspace).await, 401);
 
@@ -354,6 +356,21 @@ async fn a_key_on_the_command_line_is_refused_without_being_repeated() {
     }
     let output = deployment.keys_reading("no key", &["revoke"]).await;
     refused_with(&output, &["There is no key on standard input"]);
+
+    // `script` makes standard error a terminal. There the key is asked for, but only if it isn't piped in.
+    for (pipe, is_asked_for) in [("", true), ("echo no key | ", false)] {
+        let command = format!("{pipe}'{}' revoke", env!("CARGO_BIN_EXE_keys"));
+        let mut script = Command::new("script");
+        script
+            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let shown = stdout(&run("", script).await);
+        assert!(shown.contains("There is no key on standard input"), "{shown}");
+        assert_eq!(shown.contains("Paste the key"), is_asked_for, "{shown}");
+    }
 }
 
 /// A server that gives every request the same response; the URL of it.

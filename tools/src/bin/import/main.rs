@@ -45,7 +45,7 @@ use futures_util::{StreamExt as _, stream};
 use reqwest::Url;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::{interval, sleep},
+    time::{Instant, interval_at, sleep},
 };
 use uuid::Uuid;
 
@@ -63,6 +63,8 @@ use crate::{
 const KEY_VARIABLE: &str = "CONTACTS_API_KEY";
 /// How many rows may be read beyond the first one without a result: a row that is retried delays the report, not other rows.
 const WINDOW: usize = 256;
+/// How often progress is shown on a terminal.
+const TICK: Duration = Duration::from_secs(1);
 /// How long an interrupted import waits for the responses to what it has sent.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -150,7 +152,7 @@ async fn import(
     });
     let mut outcomes = outcomes.buffered(WINDOW);
     let sent = async {
-        let mut tick = interval(Duration::from_secs(1));
+        let mut tick = interval_at(Instant::now() + TICK, TICK);
         loop {
             tokio::select! {
                 next = outcomes.next() => match next {

@@ -45,11 +45,12 @@ impl Counts {
     }
 
     fn all(self) -> u64 {
-        self.created + self.existing + self.conflicts + self.rejected + self.not_sent
+        self.created + self.existing + self.not_in()
     }
 
-    fn are_all_in(self) -> bool {
-        self.conflicts + self.rejected + self.not_sent == 0
+    /// How many rows were not imported.
+    fn not_in(self) -> u64 {
+        self.conflicts + self.rejected + self.not_sent
     }
 }
 
@@ -86,20 +87,26 @@ impl Notices {
                 .collect();
             say(format_args!("Cleaned: {}.", what.join(", ")));
         }
-        if !self.split_differently.is_empty() {
-            let lines: Vec<String> = self.split_differently.iter().map(u64::to_string).collect();
-            let more = match self.split_differently_more {
-                0 => String::new(),
-                more => format!(" and {} more", HumanCount(more)),
-            };
-            let all = lines.len() as u64 + self.split_differently_more;
-            say(format_args!(
+        if let Some(sentence) = self.split_differently() {
+            say(sentence);
+        }
+    }
+
+    fn split_differently(&self) -> Option<String> {
+        let lines: Vec<String> = self.split_differently.iter().map(u64::to_string).collect();
+        let more = match self.split_differently_more {
+            0 => String::new(),
+            more => format!(" and {} more", HumanCount(more)),
+        };
+        let all = lines.len() as u64 + self.split_differently_more;
+        (all > 0).then(|| {
+            format!(
                 "Split differently: for {} the service's last name differs from the column's: {} {}{more}.",
                 count(all, "name"),
                 if all == 1 { "line" } else { "lines" },
                 lines.join(", "),
-            ));
-        }
+            )
+        })
     }
 }
 
@@ -163,23 +170,9 @@ impl<'a> Report<'a> {
 
     /// Shows how many rows have a result, written or not, and the error that the others wait for.
     pub fn tick(&mut self, done: u64, trouble: Option<&str>) {
-        #[expect(clippy::cast_precision_loss)]
-        let rate = done as f64 / self.began.elapsed().as_secs_f64().max(0.001);
-        #[expect(clippy::cast_precision_loss)]
-        let left = self.rows.saturating_sub(done) as f64 / rate;
-        let left = match Duration::try_from_secs_f64(left) {
-            Ok(left) if done > 0 => format!("{} left", time(left)),
-            _ => "time left not known yet".to_owned(),
-        };
-        let line = format!(
-            "{} of {}, {rate:.0} a second, {left}; {} not imported so far{}",
-            HumanCount(done),
-            count(self.rows, "row"),
-            HumanCount(self.counts.conflicts + self.counts.rejected + self.counts.not_sent),
-            trouble.map(|trouble| format!("; {trouble}")).unwrap_or_default(),
-        );
+        let line = progress(done, self.rows, self.began.elapsed(), self.counts.not_in(), trouble);
         let is_time = self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY);
-        if self.bar.is_hidden() && is_time && (done > 0 || trouble.is_some()) {
+        if self.bar.is_hidden() && is_time {
             self.last_line = Some(Instant::now());
             note(&line);
         }
@@ -239,7 +232,7 @@ impl<'a> Report<'a> {
                 self.rows
             ));
         }
-        Ok(counts.are_all_in())
+        Ok(counts.not_in() == 0)
     }
 
     /// The command that imports another file in the same way.
@@ -264,5 +257,71 @@ impl<'a> Report<'a> {
             option("--give-up-after", &format!("{}s", options.give_up_after.as_secs()));
         }
         words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// A line of progress.
+#[expect(clippy::cast_precision_loss)]
+fn progress(done: u64, rows: u64, elapsed: Duration, not_in: u64, trouble: Option<&str>) -> String {
+    let rate = done as f64 / elapsed.as_secs_f64().max(0.001);
+    // Infinite as long as nothing is done.
+    let left = Duration::try_from_secs_f64(rows.saturating_sub(done) as f64 / rate);
+    let left = left.map_or_else(
+        |_| "time left not known yet".to_owned(),
+        |left| format!("{} left", time(left)),
+    );
+    let trouble = trouble.map(|trouble| format!("; {trouble}")).unwrap_or_default();
+    format!(
+        "{} of {}, {rate:.0} a second, {left}; {} not imported so far{trouble}",
+        HumanCount(done),
+        count(rows, "row"),
+        HumanCount(not_in),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::Record;
+
+    #[test]
+    fn progress_has_the_rate_and_the_time_left() {
+        let progress = |done, trouble| progress(done, 1_100, Duration::from_secs(20), 3, trouble);
+        assert_eq!(
+            progress(100, None),
+            "100 of 1,100 rows, 5 a second, 3 min 20 s left; 3 not imported so far"
+        );
+        assert_eq!(
+            progress(0, Some("retrying")),
+            "0 of 1,100 rows, 0 a second, time left not known yet; 3 not imported so far; retrying"
+        );
+    }
+
+    #[test]
+    fn of_many_lines_twenty_are_listed_and_the_others_counted() {
+        let notices = |rows: u64| {
+            let mut notices = Notices::default();
+            for line in 1..=rows {
+                notices.add(&Row {
+                    line,
+                    original: line,
+                    record: Record::default(),
+                    cleaned: Vec::new(),
+                    is_split_differently: true,
+                });
+            }
+            notices.split_differently()
+        };
+        assert_eq!(notices(0), None);
+        let sentence = |names: &str, lines: &str| {
+            format!("Split differently: for {names} the service's last name differs from the column's: {lines}.")
+        };
+        assert_eq!(notices(1), Some(sentence("1 name", "line 1")));
+        let twenty = (1..=20).map(|line| line.to_string()).collect::<Vec<_>>().join(", ");
+        assert_eq!(notices(20), Some(sentence("20 names", &format!("lines {twenty}"))));
+        assert_eq!(
+            notices(22),
+            Some(sentence("22 names", &format!("lines {twenty} and 2 more")))
+        );
     }
 }

@@ -135,6 +135,19 @@ mod tests {
     }
 
     #[test]
+    fn each_character_is_as_likely_as_any_other() {
+        let alphabet = 62;
+        let characters: Vec<u8> = (0..alphabet).collect();
+        let text = random_text(&characters, 620_000).unwrap();
+        let mut counts = [0_u32; 62];
+        for byte in text.bytes() {
+            counts[usize::from(byte)] += 1;
+        }
+        // 8% of 10,000 are eight standard deviations. A bias of the modulo makes some characters 20% likelier.
+        assert!(counts.iter().all(|count| count.abs_diff(10_000) < 800), "{counts:?}");
+    }
+
+    #[test]
     fn a_key_id_is_well_formed_and_never_the_same() {
         let ids: BTreeSet<_> = (0..100).filter_map(|_| generate_key_id().ok()).collect();
         assert_eq!(ids.len(), 100);
