@@ -304,7 +304,7 @@ mod tests {
             (32, 32, 64, None),
         ] {
             let bytes = |even: usize, odd: usize| {
-                let is_zero = |index: usize| index / 2 < if index % 2 == 0 { even } else { odd };
+                let is_zero = |index: usize| index / 2 < if index.is_multiple_of(2) { even } else { odd };
                 (0..length)
                     .map(|index| if is_zero(index) { 0 } else { b'a' })
                     .collect::<Vec<u8>>()

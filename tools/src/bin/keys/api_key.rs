@@ -139,6 +139,7 @@ mod tests {
         let alphabet = 62;
         let characters: Vec<u8> = (0..alphabet).collect();
         let text = random_text(&characters, 620_000).unwrap();
+        assert_eq!(text.len(), 620_000);
         let mut counts = [0_u32; 62];
         for byte in text.bytes() {
             counts[usize::from(byte)] += 1;
