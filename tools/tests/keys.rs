@@ -196,6 +196,7 @@ async fn an_issued_key_works_and_a_revoked_one_fails_with_the_very_next_request(
 
     let output = deployment.keys(&["revoke", &hash[..8]]).await;
     assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).starts_with("Revoked: the key's next request is refused."));
     assert_eq!(deployment.request(&by_hash, &workspace).await, 401);
     assert_eq!(deployment.request(&by_key, &workspace).await, 200);
 

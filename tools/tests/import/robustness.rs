@@ -280,13 +280,41 @@ async fn what_a_server_says_reaches_the_terminal_without_its_control_characters(
     assert!(!fs::read_to_string(rejects(&path)).unwrap().contains(is_harmful));
 }
 
+/// A response whose body comes in these pieces, and has no end.
+fn in_pieces(pieces: &[String]) -> String {
+    let pieces = pieces.iter().map(|piece| format!("{:x}\r\n{piece}\r\n", piece.len()));
+    format!(
+        "HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n{}",
+        pieces.collect::<String>()
+    )
+}
+
+#[tokio::test]
+async fn a_response_is_read_to_its_end_up_to_a_size_that_no_contact_has() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, rows(1));
+    let contact = [
+        format!(r#"{{"resolutionStatus":"created","name":"{}"#, "x".repeat(2_000)),
+        r#""}"#.to_owned(),
+    ];
+    let url = raw_server(format!("{}0\r\n\r\n", in_pieces(&contact))).await;
+    assert_eq!(summary(&into(&url, &path).output().await.unwrap())["created"], 1);
+
+    let url = raw_server(in_pieces(&vec![" ".repeat(1_000); 100])).await;
+    let output = into(&url, &path).output().await.unwrap();
+    assert_eq!(summary(&output)["not sent"], 1);
+    assert!(said(&output.stdout).contains("this isn't the contacts service"));
+}
+
 /// A server that gives every request the same bytes.
-async fn raw_server(response: &'static str) -> String {
+async fn raw_server(response: impl Into<String>) -> String {
+    let response: String = response.into();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
+            let response = response.clone();
             tokio::spawn(async move {
                 let mut request = [0; 4096];
                 while stream.read(&mut request).await.is_ok_and(|read| read > 0) {

@@ -336,3 +336,26 @@ fn causes(error: &dyn Error) -> String {
     }
     printable(&texts.join(": "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backoff_is_between_half_of_a_bound_and_the_bound_which_doubles() {
+        for attempts in 1..40 {
+            for longest in [MAX_BACKOFF, MAX_THROTTLED_BACKOFF] {
+                let bound = Duration::from_millis(200 << (attempts - 1).min(7)).min(longest);
+                let backoffs: Vec<Duration> = (0..1_000).map(|_| backoff(attempts, longest)).collect();
+                assert!(
+                    backoffs.iter().all(|backoff| (bound / 2..=bound).contains(backoff)),
+                    "{attempts}"
+                );
+                // The chance that all of a thousand are in one of the halves between is 1 in 10^301.
+                let middle = bound * 3 / 4;
+                assert!(backoffs.iter().any(|&backoff| backoff < middle), "{attempts}");
+                assert!(backoffs.iter().any(|&backoff| backoff > middle), "{attempts}");
+            }
+        }
+    }
+}

@@ -176,6 +176,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_scope_is_one_word() {
+        assert_eq!(scope("contacts:write"), Ok("contacts:write".to_owned()));
+        for text in ["", "contacts:read,contacts:write", "contacts write", "contäcts"] {
+            assert!(scope(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_lifetime_is_a_number_of_days_hours_or_minutes() {
         assert_eq!(lifetime("90d"), Ok(TimeDelta::days(90)));
         assert_eq!(lifetime("12h"), Ok(TimeDelta::hours(12)));

@@ -250,8 +250,24 @@ mod tests {
 
     #[test]
     fn what_is_no_url_of_a_server_is_no_endpoint() {
-        for text in ["localhost:8000", "127.0.0.1:8000", "file:///tmp", "http://", "[::1]"] {
+        for text in [
+            "localhost:8000",
+            "127.0.0.1:8000",
+            "file:///tmp",
+            "ftp://acme.de",
+            "http://",
+            "[::1]",
+        ] {
             assert!(endpoint(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_write_that_was_never_sent_is_not_applied() {
+        use aws_sdk_dynamodb::operation::put_item::PutItemError;
+        assert!(!may_be_applied(&SdkError::<PutItemError>::construction_failure(
+            "no table"
+        )));
+        assert!(may_be_applied(&SdkError::<PutItemError>::timeout_error("no response")));
     }
 }
