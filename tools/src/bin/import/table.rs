@@ -210,7 +210,7 @@ impl Table {
         let email = self.columns.emails.first()?.index;
         let is_row = |line: &[u8]| {
             let fields: Vec<&[u8]> = line.trim_ascii_end().split(|&byte| byte == self.separator).collect();
-            width > 1 && fields.len() == width && clean::is_address(fields[email])
+            fields.len() == width && clean::is_address(fields[email])
         };
         let swallows = |(field, _): &&(usize, Range<u64>)| {
             let mut lines = record.field(*field).split(|byte| matches!(byte, b'\r' | b'\n'));
@@ -305,13 +305,10 @@ impl Table {
             }
         }
         let (first, last) = (&parts.first, &parts.last);
-        let some = !first.is_empty() && !last.is_empty();
-        if some && columns.first_may_be_full && first.ends_with(&format!(" {last}")) {
+        if columns.first_may_be_full && first.ends_with(&format!(" {last}")) {
             return Ok(as_it_is(parts.first));
         }
-        if some
-            && columns.last_may_be_full
-            && (last.starts_with(&format!("{first} ")) || last.ends_with(&format!(", {first}")))
+        if columns.last_may_be_full && (last.starts_with(&format!("{first} ")) || last.ends_with(&format!(", {first}")))
         {
             return Ok(as_it_is(parts.last));
         }
@@ -419,6 +416,62 @@ fn complaint(reason: &NoHeader, header: &Record) -> String {
         ),
         NoHeader::Missing(Missing::Email) => {
             format!("which column has the address? Set it with --email-column; {there_are}.")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(text: &str) -> Result<Table, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("contacts.csv");
+        std::fs::write(&path, text).unwrap();
+        Table::find(Input::open(&path, None)?, &ColumnOptions::default())
+    }
+
+    #[test]
+    fn a_header_is_found_below_49_lines_and_any_blank_ones() {
+        let title = "x".repeat(40);
+        let header = |titles: usize, blank: usize| {
+            let text = format!(
+                "{}{}name,email\nAnn,ann@acme.de\n",
+                format!("{title}\n").repeat(titles),
+                "\n".repeat(blank)
+            );
+            find(&text).map(|table| table.header.line)
+        };
+        assert_eq!(header(0, 0), Ok(1));
+        assert_eq!(header(49, 100), Ok(150));
+        assert!(header(50, 0).is_err());
+    }
+
+    #[test]
+    fn only_sep_and_a_character_says_what_the_separator_is() {
+        for (line, separator) in [
+            ("sep=;\nname;email\n", Some(b';')),
+            ("\"SEP=|\"\r\n", Some(b'|')),
+            ("sep=;;", None),
+            ("sep=\"", None),
+            ("name,", None),
+            ("sep=", None),
+        ] {
+            assert_eq!(separator_line(line.as_bytes()), separator, "{line}");
+        }
+        let missing = find("sep=;\nfoo;bar\n1;2\n").err().unwrap();
+        assert!(missing.contains(r#"the columns are "foo", "bar""#), "{missing}");
+    }
+
+    #[test]
+    fn only_both_titles_make_a_file_of_rejected_rows() {
+        for (header, is_rejected) in [
+            ("rejected line,rejected because,name,email", true),
+            ("rejected line,why,name,email", false),
+            ("line,rejected because,name,email", false),
+        ] {
+            let table = find(&format!("{header}\n7,because,Ann,ann@acme.de\n")).unwrap();
+            assert_eq!(table.is_rejected(), is_rejected, "{header}");
         }
     }
 }
