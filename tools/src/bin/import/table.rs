@@ -445,6 +445,8 @@ mod tests {
         assert_eq!(header(0, 0), Ok(1));
         assert_eq!(header(49, 100), Ok(150));
         assert!(header(50, 0).is_err());
+        // A line of one cell is a title, even if it is an address.
+        assert_eq!(find("ann@acme.de\nname,email\n").unwrap().header.line, 2);
     }
 
     #[test]
