@@ -247,6 +247,10 @@ async fn a_service_that_is_gone_in_the_middle_is_waited_for_and_then_given_up() 
     let progress = said(&output.stderr);
     assert!(progress.contains("retrying, giving up in "), "{progress}");
     assert!(!progress.contains("18446744073709551615"), "{progress}");
+    assert!(
+        !progress.lines().any(|line| line.starts_with("0 of 500 rows")),
+        "{progress}"
+    );
     assert_eq!(rejected(&path, b',').len(), 400);
 }
 
@@ -389,6 +393,42 @@ async fn the_first_of_two_rows_with_one_address_is_decided_before_the_second_is_
     let last_first = order.iter().rposition(|body| body.contains("First")).unwrap();
     let second = order.iter().position(|body| body.contains("Second")).unwrap();
     assert!(last_first < second, "{order:?}");
+}
+
+#[tokio::test]
+async fn a_row_is_not_sent_before_an_earlier_one_with_its_address_and_another_name() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, "name,email\nFirst,x@acme.de\nSecond,x@acme.de\n");
+    let url = stub(|_, body| {
+        if said(&body).contains("First") {
+            (StatusCode::BAD_REQUEST, r#"{"error":"Not like this."}"#)
+        } else {
+            (StatusCode::CREATED, CONTACT)
+        }
+    })
+    .await;
+    let counts = summary(&into(&url, &path).output().await.unwrap());
+    assert_eq!((counts["rejected"], counts["not sent"]), (1, 1));
+    assert_eq!(
+        rejected(&path, b',')[1].1,
+        "not sent: line 2 has the same address and wasn't imported: import that row first"
+    );
+}
+
+#[tokio::test]
+async fn the_rejects_file_has_the_inputs_line_ends_and_byte_order_mark() {
+    for mark in ["", "\u{feff}"] {
+        for end in ["\n", "\r\n", "\r"] {
+            let directory = TempDir::new().unwrap();
+            let path = file(&directory, format!("{mark}name,email{end}A,nobody{end}"));
+            let url = stub(|_, _| (StatusCode::CREATED, CONTACT)).await;
+            assert_eq!(summary(&into(&url, &path).output().await.unwrap())["rejected"], 1);
+            let written = fs::read_to_string(rejects(&path)).unwrap();
+            let header = format!("{mark}rejected line,\"rejected because\",name,email{end}2,");
+            assert!(written.starts_with(&header), "{written:?}");
+            assert!(written.ends_with(&format!(",A,nobody{end}")), "{written:?}");
+        }
+    }
 }
 
 #[tokio::test]

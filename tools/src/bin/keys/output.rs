@@ -83,7 +83,6 @@ pub fn note(text: &str) {
 }
 
 /// Whether output is discarded: standard output is `/dev/null`, which Rust also opens in place of a closed one.
-#[cfg(unix)]
 pub fn is_lost() -> io::Result<bool> {
     use std::{
         fs::{self, File},
@@ -92,11 +91,6 @@ pub fn is_lost() -> io::Result<bool> {
     let output = File::from(stdout().as_fd().try_clone_to_owned()?).metadata()?;
     // Only devices have a number other than zero.
     Ok(output.rdev() != 0 && output.rdev() == fs::metadata("/dev/null")?.rdev())
-}
-
-#[cfg(not(unix))]
-pub fn is_lost() -> io::Result<bool> {
-    Ok(false)
 }
 
 const KEY_COLUMNS: [&str; 8] = [
