@@ -155,6 +155,22 @@ async fn the_input_may_be_a_pipe() {
 }
 
 #[tokio::test]
+async fn a_rejects_file_that_can_not_be_created_stops_the_import_with_the_reason() {
+    let directory = TempDir::new().unwrap();
+    // With `.rejected.csv`, the name is too long for a file system.
+    let path = directory.path().join(format!("{}.csv", "x".repeat(246)));
+    fs::write(&path, "name,email\nA,nobody\nB,b@acme.de\n").unwrap();
+    let url = stub(|_, _| (StatusCode::CREATED, CONTACT)).await;
+    let output = into(&url, &path).output().await.unwrap();
+    let counts = summary(&output);
+    assert_eq!(counts["rejected"], 1);
+    assert_eq!(counts.values().sum::<usize>(), 2);
+    let shown = said(&output.stdout);
+    assert!(shown.contains("can't be written: File name too long"), "{shown}");
+    assert!(shown.contains("no row is in it"), "{shown}");
+}
+
+#[tokio::test]
 async fn a_full_disk_says_how_far_the_rejects_file_got_and_stops_the_import() {
     let directory = TempDir::new().unwrap();
     let bad: Vec<String> = (0..200).map(|n| format!("A,nobody{n}")).collect();

@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{UTF_16BE, UTF_16LE};
 
 use crate::{
     records::Records,
@@ -263,10 +263,10 @@ fn line_of(table: &Table, line: &str, reason: &str, own: &[u8]) -> Vec<u8> {
     text.extend_from_slice(format!("\"{}\"", reason.replace('"', "\"\"")).as_bytes());
     text.push(table.separator);
     text.extend_from_slice(own);
-    let encoding = table.input.encoding;
     let mut text = match str::from_utf8(&text) {
-        Ok(text) if encoding != UTF_8 => encoding.encode(text).0.into_owned(),
-        _ => text,
+        Ok(text) => table.input.encoding.encode(text).0.into_owned(),
+        // A row of a UTF-8 file whose bytes are not UTF-8 stays as it is.
+        Err(_) => text,
     };
     text.extend_from_slice(table.line_end.bytes());
     text
