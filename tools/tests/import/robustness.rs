@@ -1,6 +1,7 @@
 //! What an import leaves behind when something stops it: the file of rejected rows, the report, and how a later run continues.
 
 use std::{
+    collections::HashSet,
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
@@ -11,7 +12,7 @@ use std::{
     },
 };
 
-use axum::http::StatusCode;
+use axum::{Router, http::StatusCode};
 use futures_util::{StreamExt as _, stream};
 use harness::fixture;
 use tempfile::TempDir;
@@ -19,7 +20,7 @@ use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
     process::{Child, Command},
-    sync::Notify,
+    sync::{Barrier, Notify},
 };
 use uuid::Uuid;
 
@@ -240,6 +241,50 @@ async fn a_500_that_stays_stops_the_import_after_a_few_rows() {
     assert_eq!(summary(&output)["not sent"], 1000);
     assert!(said(&output.stdout).contains("the service fails on every row (500): The service failed."));
     assert!(requests.load(Ordering::SeqCst) <= 16, "{requests:?}");
+}
+
+#[tokio::test]
+async fn a_500_that_goes_away_costs_no_row() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, rows(10));
+    let seen = Arc::new(Mutex::new(HashSet::new()));
+    let url = stub(move |_, body| {
+        if seen.lock().unwrap().insert(body.to_vec()) {
+            (StatusCode::INTERNAL_SERVER_ERROR, "")
+        } else {
+            (StatusCode::CREATED, CONTACT)
+        }
+    })
+    .await;
+    assert_eq!(summary(&into(&url, &path).output().await.unwrap())["created"], 10);
+}
+
+#[tokio::test]
+async fn once_the_service_has_taken_a_row_32_are_sent_at_once() {
+    const AT_ONCE: usize = 32;
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, rows(1 + 3 * AT_ONCE));
+    let (arrived, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (in_progress, all_there) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(AT_ONCE)));
+    let highest = Arc::clone(&most);
+    let router = Router::new().fallback(move || {
+        let is_first = arrived.fetch_add(1, Ordering::SeqCst) == 0;
+        let (in_progress, all_there, most) = (Arc::clone(&in_progress), Arc::clone(&all_there), Arc::clone(&most));
+        async move {
+            if !is_first {
+                most.fetch_max(in_progress.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                all_there.wait().await;
+                in_progress.fetch_sub(1, Ordering::SeqCst);
+            }
+            (StatusCode::CREATED, CONTACT)
+        }
+    });
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let counts = summary(&into(&url, &path).output().await.unwrap());
+    assert_eq!(counts["created"], 1 + 3 * AT_ONCE);
+    assert_eq!(highest.load(Ordering::SeqCst), AT_ONCE);
 }
 
 #[tokio::test]
