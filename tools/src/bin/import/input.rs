@@ -290,6 +290,7 @@ mod tests {
             assert_eq!(utf_16(text.as_bytes()), None);
         }
     }
+
     #[test]
     fn utf_16_has_zeros_in_every_other_byte_and_in_hardly_any_of_the_rest() {
         for (even, odd, length, encoding) in [
@@ -328,6 +329,18 @@ mod tests {
         assert_eq!(opened(b"name\nJos\xc3\xa9\nJos\xc3\xa9\nJos\xe9\n"), Ok(()));
         let refused = opened(b"name\nJos\xc3\xa9\nJos\xe9\n").unwrap_err();
         assert!(refused.contains("the first such line is 3."), "{refused}");
+    }
+
+    #[test]
+    fn the_encoding_that_a_file_probably_has_is_named() {
+        for (text, encoding) in [
+            ("имя;город\nИван Петров;Москва\n", encoding_rs::WINDOWS_1251),
+            ("氏名,都市\n山田太郎,東京\n", encoding_rs::SHIFT_JIS),
+        ] {
+            let refused = opened(&encoding.encode(text).0).unwrap_err();
+            let advice = format!("import it with --encoding {} if", encoding.name());
+            assert!(refused.contains(&advice), "{refused}");
+        }
     }
 
     #[test]
