@@ -159,10 +159,8 @@ impl<'a> Report<'a> {
             }
         };
         self.counts.add(outcome);
-        if let Outcome::Rejected(reason) = outcome
-            && (self.reasons.len() < MOST_REASONS || self.reasons.contains_key(reason))
-        {
-            *self.reasons.entry(reason.clone()).or_default() += 1;
+        if let Outcome::Rejected(reason) = outcome {
+            add_reason(&mut self.reasons, reason);
         }
         self.notices.add(row);
         written
@@ -171,8 +169,8 @@ impl<'a> Report<'a> {
     /// Shows how many rows have a result, written or not, and the error that the others wait for.
     pub fn tick(&mut self, done: u64, trouble: Option<&str>) {
         let line = progress(done, self.rows, self.began.elapsed(), self.counts.not_in(), trouble);
-        let is_time = self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY);
-        if self.bar.is_hidden() && is_time {
+        let since_last_line = self.last_line.map(|last| last.elapsed());
+        if line_is_due(self.bar.is_hidden(), since_last_line) {
             self.last_line = Some(Instant::now());
             note(&line);
         }
@@ -260,6 +258,18 @@ impl<'a> Report<'a> {
     }
 }
 
+/// Counts a reason, if it is one of the first different ones.
+fn add_reason(reasons: &mut BTreeMap<String, u64>, reason: &str) {
+    if reasons.len() < MOST_REASONS || reasons.contains_key(reason) {
+        *reasons.entry(reason.to_owned()).or_default() += 1;
+    }
+}
+
+/// Whether progress is printed as a line: at a terminal, the bar shows it.
+fn line_is_due(bar_is_hidden: bool, since_last_line: Option<Duration>) -> bool {
+    bar_is_hidden && since_last_line.is_none_or(|since| since >= LINE_EVERY)
+}
+
 /// A line of progress.
 #[expect(clippy::cast_precision_loss)]
 fn progress(done: u64, rows: u64, elapsed: Duration, not_in: u64, trouble: Option<&str>) -> String {
@@ -295,6 +305,26 @@ mod tests {
             progress(0, Some("retrying")),
             "0 of 1,100 rows, 0 a second, time left not known yet; 3 not imported so far; retrying"
         );
+    }
+
+    #[test]
+    fn progress_is_a_line_every_five_seconds_unless_there_is_a_bar() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert!(line_is_due(true, None));
+        assert!(!line_is_due(true, seconds(4)));
+        assert!(line_is_due(true, seconds(5)));
+        assert!(!line_is_due(false, None));
+        assert!(!line_is_due(false, seconds(5)));
+    }
+
+    #[test]
+    fn the_first_ten_reasons_are_counted() {
+        let mut reasons = BTreeMap::new();
+        for number in (0..12).chain(0..12) {
+            add_reason(&mut reasons, &format!("reason {number}"));
+        }
+        assert_eq!(reasons.len(), 10);
+        assert!((0..10).all(|number| reasons[&format!("reason {number}")] == 2));
     }
 
     #[test]
