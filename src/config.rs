@@ -72,6 +72,9 @@ impl std::error::Error for InvalidConfig {}
 /// thirty times as many, and reading it took a fifth of a cold start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("../data/amazon-roots.pem");
 
+/// The SDK's own variable, which no other setting overrides.
+const CUSTOM_PARTITION: &str = "SMITHY_CLIENT_SDK_CUSTOM_PARTITION";
+
 impl Config {
     /// Reads the process's environment.
     ///
@@ -100,6 +103,11 @@ impl Environment {
         if SystemTime::now() < SystemTime::UNIX_EPOCH {
             self.faults.push("the machine's clock is set before 1970".to_owned());
         }
+        if env::var_os(CUSTOM_PARTITION).is_some() {
+            self.faults.push(format!(
+                "{CUSTOM_PARTITION} must not be set: the AWS SDK would take DynamoDB's endpoint from it"
+            ));
+        }
         Config {
             tables: Tables {
                 contacts: self.required("CONTACTS_TABLE"),
@@ -108,9 +116,9 @@ impl Environment {
             },
             region: self.region(),
             credentials: Credentials {
-                access_key_id: self.required("AWS_ACCESS_KEY_ID"),
-                secret_access_key: self.required("AWS_SECRET_ACCESS_KEY"),
-                session_token: self.optional("AWS_SESSION_TOKEN"),
+                access_key_id: self.required_credential("AWS_ACCESS_KEY_ID"),
+                secret_access_key: self.required_credential("AWS_SECRET_ACCESS_KEY"),
+                session_token: self.credential("AWS_SESSION_TOKEN"),
             },
             endpoint: self.endpoint(),
             roots: self.roots(),
@@ -139,6 +147,18 @@ impl Environment {
             }
             String::new()
         })
+    }
+
+    /// Part of a credential, if it is set. Headers and signatures are made from it.
+    fn credential(&mut self, name: &str) -> Option<String> {
+        let value = self.optional(name)?;
+        let is_valid = value.bytes().all(|byte| byte.is_ascii_graphic());
+        Some(self.parsed(name, "visible ASCII characters", is_valid.then_some(value)))
+    }
+
+    fn required_credential(&mut self, name: &str) -> String {
+        self.required(name);
+        self.credential(name).unwrap_or_default()
     }
 
     fn parsed<T: Default>(&mut self, name: &str, form: &str, value: Option<T>) -> T {

@@ -247,4 +247,9 @@ mod tests {
         );
         assert_eq!(milliseconds(Duration::from_nanos(1_500)).to_string(), "0.002");
     }
+
+    #[test]
+    fn a_line_too_long_for_one_write_is_not_written() {
+        assert!(!write_line(&[b'a'; PIPE_BYTES + 1]));
+    }
 }

@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt, str, str::FromStr};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
+    de::{Error, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 use uuid::{Uuid, fmt::Hyphenated};
@@ -193,8 +193,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Members::default();
-                // The key is compared unescaped: `n\u0061me` is `name`.
-                while let Some(key) = map.next_key::<JsonString>()? {
+                while let Some(key) = map.next_key::<&RawValue>()? {
+                    // It is compared unescaped: `n\u0061me` is `name`.
+                    let key: JsonString = serde_json::from_str(key.get()).map_err(Error::custom)?;
                     let member = match &*key.0 {
                         b"workspaceId" => &mut members.workspace_id,
                         b"name" => &mut members.name,
@@ -338,6 +339,9 @@ mod tests {
             (b"{'a':1}", InvalidBody::NotJson),
             (b"{\"a\":1,}", InvalidBody::NotJson),
             (b"{\"a\":NaN}", InvalidBody::NotJson),
+            (b"{\"a\tb\":1}", InvalidBody::NotJson),
+            (b"{\"a\":\"\0\"}", InvalidBody::NotJson),
+            (b"{\"name\":\"a\x1fb\"}", InvalidBody::NotJson),
             (b"\xef\xbb\xbf{}", InvalidBody::NotJson),
             (b"[]", InvalidBody::NotAnObject),
             (b"null", InvalidBody::NotAnObject),

@@ -11,15 +11,20 @@
 
 use std::{
     panic::AssertUnwindSafe,
+    pin::pin,
     process::ExitCode,
     time::{Duration, Instant, SystemTime},
 };
 
-use futures_util::{FutureExt as _, future::try_join_all};
+use futures_util::{
+    FutureExt as _,
+    future::{Either, join_all, select},
+};
 use http_body_util::BodyExt as _;
 use lambda_http::http::{HeaderMap, Uri};
 use lambda_runtime::Diagnostic;
 use lambda_runtime_api_client::{PooledClient, body::Body, build_request};
+use tokio::sync::SetOnce;
 
 use crate::{budget, config::Config, event::Invocation, http, log, store::Store};
 
@@ -57,10 +62,8 @@ pub fn run() -> ExitCode {
         // The process starts even if the connection can't be opened, and even if opening it panics.
         let _ = AssertUnwindSafe(store.open_connection()).catch_unwind().await;
         log::started_in(started.elapsed());
-        // Each worker runs until Lambda is gone. When one gives up, nobody is left to take the others' responses.
-        let _ = try_join_all((0..concurrency).map(|_| lambda.serve(&store))).await;
+        join_all((0..concurrency).map(|_| lambda.serve(&store))).await;
     });
-    tracing::error!("Lambda hands out no more invocations: the process ends");
     // This doesn't wait for a name look-up that hangs.
     executor.shutdown_background();
     ExitCode::FAILURE
@@ -69,10 +72,9 @@ pub fn run() -> ExitCode {
 /// Lambda's Runtime API.
 struct Lambda {
     client: PooledClient,
+    /// Set when Lambda hands out no more invocations.
+    gone: SetOnce<()>,
 }
-
-/// Lambda hands out no more invocations.
-struct Gone;
 
 impl Lambda {
     fn new(config: &Config) -> Self {
@@ -81,13 +83,13 @@ impl Lambda {
                 .with_endpoint(config.runtime_api.clone())
                 .with_pool_size(config.concurrency)
                 .build(),
+            gone: SetOnce::new(),
         }
     }
 
     /// Serves invocations one after another, until Lambda is gone.
-    async fn serve(&self, store: &Store) -> Result<(), Gone> {
-        loop {
-            let invocation = self.next_or_gone().await?;
+    async fn serve(&self, store: &Store) {
+        while let Some(invocation) = self.next_or_gone().await {
             let request_id = invocation.request_id.clone();
             // `http` turns a panic of the request's work into a 500. This catches any other panic.
             let handled = AssertUnwindSafe(http::handle(store, invocation)).catch_unwind().await;
@@ -108,16 +110,29 @@ impl Lambda {
         }
     }
 
+    /// Waits for an invocation, unless Lambda is gone. Once a worker has found that out, the others ask for no more either, and the
+    /// process ends with the last response.
+    async fn next_or_gone(&self) -> Option<Invocation> {
+        match select(pin!(self.gone.wait()), pin!(self.next_or_give_up())).await {
+            Either::Left(_) => None,
+            Either::Right((invocation, _)) => invocation,
+        }
+    }
+
     /// Waits for an invocation. After a few failures in a row it gives up: then only Lambda can help, by replacing the
     /// process.
-    async fn next_or_gone(&self) -> Result<Invocation, Gone> {
+    async fn next_or_give_up(&self) -> Option<Invocation> {
         for pause in budget::RUNTIME_API_PAUSES {
             if let Some(invocation) = self.next().await {
-                return Ok(invocation);
+                return Some(invocation);
             }
             tokio::time::sleep(pause).await;
         }
-        self.next().await.ok_or(Gone)
+        let last = self.next().await;
+        if last.is_none() && self.gone.set(()).is_ok() {
+            tracing::error!("Lambda hands out no more invocations: the process ends");
+        }
+        last
     }
 
     /// Asks for an invocation, once.

@@ -23,7 +23,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 
 use super::{
-    fault::{IgnoreImpossibleDates, RefuseEmptyResponses, TransientErrors},
+    fault::{IgnoreImpossibleDates, LimitResponses, RefuseEmptyResponses, TransientErrors},
     usage::CountAttempts,
 };
 use crate::{budget, config::Config};
@@ -61,6 +61,7 @@ pub(super) fn client(config: &Config) -> Client {
         .retry_partition(quota)
         .retry_classifier(TransientErrors)
         .interceptor(CountAttempts)
+        .interceptor(LimitResponses)
         .interceptor(RefuseEmptyResponses)
         .interceptor(IgnoreImpossibleDates)
         // Each attempt has a timeout, so watching its throughput isn't needed.

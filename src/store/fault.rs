@@ -7,7 +7,7 @@
 //! | any 5xx | yes | 503 |
 //! | connection refused, reset or closed; a name that doesn't resolve; a TLS handshake that fails | yes | 503 |
 //! | no response within the attempt's time | yes | 503 |
-//! | a response that is not HTTP, empty, cut off, not DynamoDB's JSON, or a batch without `Responses` | yes | 503 |
+//! | a response that is not HTTP, empty, cut off, without end, not DynamoDB's JSON, or a batch without `Responses` | yes | 503 |
 //! | a conflicting write: `TransactionConflictException`, `ReplicatedWriteConflictException` | yes | 503 |
 //! | the clock was wrong: `InvalidSignatureException`, `RequestTimeTooSkewed`, `RequestExpired` | yes: the SDK corrects its clock with each response | 500 |
 //! | `AccessDeniedException`, `UnrecognizedClientException`, `ExpiredTokenException`: credentials never change in a process | no | 500 |
@@ -17,14 +17,15 @@
 //!
 //! The SDK retries the transient errors that it knows. [`TransientErrors`] makes it retry the others too.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use aws_runtime::service_clock_skew::DisableClockSkewCorrection;
 use aws_sdk_dynamodb::{
     config::{
         ConfigBag, Intercept, RuntimeComponents,
         interceptors::{
-            AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextRef, InterceptorContext,
+            AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextMut,
+            BeforeDeserializationInterceptorContextRef, InterceptorContext,
         },
         retry::{ClassifyRetry, RetryAction},
     },
@@ -36,7 +37,9 @@ use aws_sdk_dynamodb::{
     },
     types::ThrottlingReason,
 };
+use aws_smithy_types::body::SdkBody;
 use chrono::{DateTime, Datelike as _};
+use http_body_util::Limited;
 
 use crate::item::MalformedItem;
 
@@ -158,6 +161,7 @@ impl Fault {
             throttling_reasons: reasons
                 .iter()
                 .filter_map(|reason| identifier(reason.reason()?))
+                .take(MOST_REASONS)
                 .collect(),
             request_id: error
                 .raw_response()
@@ -165,6 +169,9 @@ impl Fault {
         }
     }
 }
+
+/// How many throttling reasons are logged. A call exceeds one or two limits, and an entry that is too long would be dropped.
+const MOST_REASONS: usize = 8;
 
 /// An error code, a throttling reason or a request id as DynamoDB writes them. They come from the network and go to the
 /// log, so any other or longer text is dropped.
@@ -302,6 +309,32 @@ impl Intercept for RefuseEmptyResponses {
         if is_empty || has_no_batch {
             return Err("the response is empty".into());
         }
+        Ok(())
+    }
+}
+
+/// Reads no more of a response than DynamoDB can mean. Otherwise one without an end would fill the memory until its attempt ends.
+#[derive(Debug)]
+pub(super) struct LimitResponses;
+
+impl LimitResponses {
+    /// Two items of 400 KB, DynamoDB's limit for one, with room for JSON's escapes.
+    const BYTES: usize = 4 * 1024 * 1024;
+}
+
+impl Intercept for LimitResponses {
+    fn name(&self) -> &'static str {
+        "LimitResponses"
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let body = context.response_mut().body_mut();
+        *body = SdkBody::from_body_1_x(Limited::new(mem::replace(body, SdkBody::taken()), Self::BYTES));
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ use serde_json::Value;
 use tokio::{
     io::AsyncReadExt as _,
     net::{TcpListener, TcpSocket},
+    sync::Notify,
     task::JoinSet,
 };
 
@@ -294,6 +295,40 @@ async fn a_process_without_a_runtime_api_ends_and_says_so_once() {
             assert!(lines[0].contains("no more invocations"), "{lines:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_process_that_gets_no_more_invocations_ends_with_its_last_response() {
+    let service = Arc::new(Service::without_process(BINARY).await);
+    let given_up = Arc::new(Notify::new());
+    let function = Function::start(
+        Path::new(BINARY),
+        &service.environment(&[("AWS_LAMBDA_MAX_CONCURRENCY", "4")]),
+        {
+            let given_up = Arc::clone(&given_up);
+            move |line| {
+                if line.contains("no more invocations") {
+                    given_up.notify_one();
+                }
+            }
+        },
+    )
+    .expect("the function's binary");
+    service.proxy.hold();
+    let mut requests = JoinSet::new();
+    for email in ["ada@acme.de", "grace@acme.de"] {
+        let service = Arc::clone(&service);
+        requests.spawn(async move { service.send(&service.request("Ada", email)).await.status });
+    }
+    service.proxy.wait_for_calls(2).await;
+    service.runtime_api.hand_out_no_more();
+    given_up.notified().await;
+    service.proxy.release();
+    assert_eq!(requests.join_all().await, [201, 201]);
+    assert!(!function.end().status().await.success());
+    let lines = function.stop().await;
+    assert_eq!(entries(&lines).len(), 2, "{lines:?}");
+    assert_eq!(lines.len(), 3, "it says once that it ends: {lines:?}");
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ struct Shared {
     next: AsyncMutex<mpsc::UnboundedReceiver<Invocation>>,
     running: Mutex<HashMap<String, oneshot::Sender<Outcome>>>,
     polls: watch::Sender<usize>,
+    is_failing: watch::Sender<bool>,
 }
 
 /// A Runtime API for any number of processes of one function; it ends when it is dropped.
@@ -77,6 +78,7 @@ impl RuntimeApi {
             next: AsyncMutex::new(next),
             running: Mutex::default(),
             polls: watch::channel(0).0,
+            is_failing: watch::channel(false).0,
         });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
@@ -156,6 +158,11 @@ impl RuntimeApi {
             .expect("the Runtime API is there")
     }
 
+    /// From now on, a process that asks for an invocation gets a 500, also one that is waiting. Responses are taken as before.
+    pub fn hand_out_no_more(&self) {
+        self.shared.is_failing.send_replace(true);
+    }
+
     /// Waits until processes have asked for an invocation this many times.
     ///
     /// # Panics
@@ -172,7 +179,12 @@ impl RuntimeApi {
 
 async fn next_invocation(State(shared): State<Arc<Shared>>) -> Response<Body> {
     shared.polls.send_modify(|polls| *polls += 1);
-    let invocation = shared.next.lock().await.recv().await;
+    let mut is_failing = shared.is_failing.subscribe();
+    let invocation = tokio::select! {
+        biased;
+        _ = is_failing.wait_for(|&is_failing| is_failing) => None,
+        invocation = async { shared.next.lock().await.recv().await } => invocation,
+    };
     let Some(Invocation {
         id,
         event,
