@@ -236,6 +236,55 @@ async fn a_pool_full_of_dead_connections_costs_no_request_its_response() {
     }
 }
 
+/// Compiles a C file of this folder into a library that replaces functions of the C library in a process (`LD_PRELOAD`).
+fn library(name: &str) -> String {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/faults/{name}.c"));
+    let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.so"));
+    let status = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .status();
+    assert!(status.expect("a C compiler, which cargo links with").success());
+    library.to_str().expect("UTF-8").to_owned()
+}
+
+#[tokio::test]
+async fn a_clock_before_1970_stops_the_start_with_a_line_that_says_so() {
+    let service = Service::without_process(BINARY).await;
+    let function = service.process(&[("LD_PRELOAD", &library("clock_before_1970"))]);
+    assert!(!function.end().status().await.success());
+    let lines = function.stop().await;
+    assert!(lines.concat().contains("clock is set before 1970"), "{lines:?}");
+}
+
+/// A name look-up can't be cancelled, so each keeps its thread.
+#[tokio::test]
+async fn name_look_ups_that_hang_take_eight_threads_and_each_request_gets_its_response() {
+    let service = Arc::new(Service::without_process(BINARY).await);
+    let function = service.process(&[
+        ("LD_PRELOAD", &library("hanging_look_up")),
+        ("AWS_LAMBDA_MAX_CONCURRENCY", "64"),
+        (
+            "AWS_ENDPOINT_URL_DYNAMODB",
+            &service.proxy.url.replace("127.0.0.1", "localhost"),
+        ),
+    ]);
+    let mut requests = JoinSet::new();
+    for n in 0..64 {
+        let service = Arc::clone(&service);
+        requests.spawn(async move {
+            service
+                .send(&service.request("Ada", &format!("ada{n}@acme.de")))
+                .await
+                .status
+        });
+    }
+    assert_eq!(requests.join_all().await, [503; 64]);
+    let threads = std::fs::read_dir(format!("/proc/{}/task", function.id().expect("it runs"))).expect("Linux");
+    assert_eq!(threads.count(), 1 + 8, "its own and the look-ups'");
+    function.stop().await;
+}
+
 #[tokio::test]
 async fn a_log_that_nobody_reads_costs_no_request_its_response() {
     const REQUESTS: usize = 400;
