@@ -318,8 +318,8 @@ impl Intercept for RefuseEmptyResponses {
 pub(super) struct LimitResponses;
 
 impl LimitResponses {
-    /// Two items of 400 KB, DynamoDB's limit for one, with room for JSON's escapes.
-    const BYTES: usize = 4 * 1024 * 1024;
+    /// Two items of 400 KB, DynamoDB's limit for one, with each character escaped, which makes six of it.
+    const BYTES: usize = 5 * 1024 * 1024;
 }
 
 impl Intercept for LimitResponses {

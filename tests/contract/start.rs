@@ -9,13 +9,7 @@ use crate::BINARY;
 
 /// The output of a process that must fail to start.
 async fn refused(service: &Service, changes: &[(&str, &str)]) -> String {
-    let function = service.process(changes);
-    let status = tokio::select! {
-        status = async { function.end().status().await } => status,
-        () = service.runtime_api.wait_for_polls(1) => panic!("it started: {changes:?}"),
-    };
-    let lines = function.stop().await;
-    assert!(!status.success(), "{lines:?}");
+    let lines = service.refused(service.process(changes)).await;
     for line in &lines {
         assert!(
             serde_json::from_str::<serde_json::Value>(line).unwrap().is_object(),
@@ -113,9 +107,7 @@ async fn a_variable_that_is_not_utf_8_stops_the_start_with_a_line_that_names_it(
             .env_clear()
             .envs(service.environment(&[]))
             .env(name, OsStr::from_bytes(b"caf\xe9"));
-        let function = Function::run(command, |_| {}).unwrap();
-        assert!(!function.end().status().await.success(), "{name}");
-        let lines = function.stop().await;
+        let lines = service.refused(Function::run(command, |_| {}).unwrap()).await;
         assert!(lines.concat().contains(name), "{name}: {lines:?}");
     }
 }

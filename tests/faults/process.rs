@@ -252,8 +252,7 @@ fn library(name: &str) -> String {
 async fn a_clock_before_1970_stops_the_start_with_a_line_that_says_so() {
     let service = Service::without_process(BINARY).await;
     let function = service.process(&[("LD_PRELOAD", &library("clock_before_1970"))]);
-    assert!(!function.end().status().await.success());
-    let lines = function.stop().await;
+    let lines = service.refused(function).await;
     assert!(lines.concat().contains("clock is set before 1970"), "{lines:?}");
 }
 

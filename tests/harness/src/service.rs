@@ -317,6 +317,21 @@ impl Service {
         function
     }
 
+    /// The output of a process that must fail to start.
+    ///
+    /// # Panics
+    ///
+    /// It starts, or it ends without an error.
+    pub async fn refused(&self, function: Function) -> Vec<String> {
+        let status = tokio::select! {
+            status = async { function.end().status().await } => status,
+            () = self.runtime_api.wait_for_polls(1) => panic!("it started"),
+        };
+        let lines = function.stop().await;
+        assert!(!status.success(), "{lines:?}");
+        lines
+    }
+
     /// A process's environment, with variables changed or added; an empty value removes one.
     #[must_use]
     pub fn environment(&self, changes: &[(&str, &str)]) -> Vec<(String, String)> {

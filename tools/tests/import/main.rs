@@ -408,6 +408,24 @@ async fn a_service_that_never_answers_stops_the_import_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_service_that_never_answers_is_tried_five_times() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, "name,email\nHenrik Larsen,henrik@acme.de\n");
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            seen.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let output = into(&url, &path).output().await.unwrap();
+    assert_eq!(summary(&output)["not sent"], 1);
+    assert_eq!(connections.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test]
 async fn a_row_at_which_the_service_fails_every_time_is_rejected_and_the_others_get_in() {
     let directory = TempDir::new().unwrap();
     let path = file(&directory, "name,email\nA,a@acme.de\nB,b@acme.de\nC,c@acme.de\n");
