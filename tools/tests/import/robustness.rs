@@ -244,19 +244,27 @@ async fn a_500_that_stays_stops_the_import_after_a_few_rows() {
 }
 
 #[tokio::test]
-async fn a_500_that_goes_away_costs_no_row() {
-    let directory = TempDir::new().unwrap();
-    let path = file(&directory, rows(10));
-    let seen = Arc::new(Mutex::new(HashSet::new()));
-    let url = stub(move |_, body| {
-        if seen.lock().unwrap().insert(body.to_vec()) {
-            (StatusCode::INTERNAL_SERVER_ERROR, "")
-        } else {
-            (StatusCode::CREATED, CONTACT)
-        }
-    })
-    .await;
-    assert_eq!(summary(&into(&url, &path).output().await.unwrap())["created"], 10);
+async fn an_error_that_goes_away_costs_no_row() {
+    for status in [
+        StatusCode::INTERNAL_SERVER_ERROR,
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ] {
+        let directory = TempDir::new().unwrap();
+        let path = file(&directory, rows(10));
+        let seen = Arc::new(Mutex::new(HashSet::new()));
+        let url = stub(move |_, body| {
+            if seen.lock().unwrap().insert(body.to_vec()) {
+                (status, "")
+            } else {
+                (StatusCode::CREATED, CONTACT)
+            }
+        })
+        .await;
+        let output = into(&url, &path).output().await.unwrap();
+        assert_eq!(summary(&output)["created"], 10, "{status}");
+    }
 }
 
 #[tokio::test]
@@ -325,6 +333,11 @@ async fn a_retry_after_of_years_does_not_hold_the_import() {
     let mut command = into(&url, &path);
     let output = command.args(["--give-up-after", "1s"]).output().await.unwrap();
     assert_eq!(summary(&output)["not sent"], 3);
+    let shown = said(&output.stdout);
+    assert!(
+        shown.contains("no row for 1 s (--give-up-after): the service responds with 429"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]
