@@ -7,6 +7,7 @@
 //! | any 5xx | yes | 503 |
 //! | connection refused, reset or closed; a name that doesn't resolve; a TLS handshake that fails | yes | 503 |
 //! | no response within the attempt's time | yes | 503 |
+//! | a response with an item that was not asked for | no | 503 |
 //! | a response that is not HTTP, empty, cut off, without end, not DynamoDB's JSON, or a batch without `Responses` | yes | 503 |
 //! | a conflicting write: `TransactionConflictException`, `ReplicatedWriteConflictException` | yes | 503 |
 //! | the clock was wrong: `InvalidSignatureException`, `RequestTimeTooSkewed`, `RequestExpired` | yes: the SDK corrects its clock with each response | 500 |

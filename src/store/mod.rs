@@ -9,7 +9,7 @@ mod client;
 mod fault;
 mod usage;
 
-use std::collections::HashMap;
+use std::{borrow::Borrow, collections::HashMap};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -110,7 +110,10 @@ impl Store {
             .send()
             .await
             .map_err(|error| Fault::of(READ_KEY, &error))?;
-        grant(READ_KEY, response.item)
+        grant(
+            READ_KEY,
+            asked_for(READ_KEY, response.item, &[("keyHash", key.as_str())])?,
+        )
     }
 
     /// Reads what a key grants and who owns a workspace, in one call.
@@ -123,9 +126,10 @@ impl Store {
     /// The call failed despite retries, its last attempt still left out keys, or the key's item can't be read.
     pub async fn read(&self, key: &KeyHash, workspace_id: Uuid) -> Result<Access, Fault> {
         let _timed = usage::begin(READ);
-        let request = |name: &str, value: String| {
+        let workspace_id = workspace_id.to_string();
+        let request = |name: &str, value: &str| {
             KeysAndAttributes::builder()
-                .keys(HashMap::from([(name.to_owned(), AttributeValue::S(value))]))
+                .keys(HashMap::from([(name.to_owned(), AttributeValue::S(value.to_owned()))]))
                 .consistent_read(true)
                 .build()
                 .map_err(|_| Fault::new(READ, FaultKind::Rejected))
@@ -133,10 +137,13 @@ impl Store {
         let Tables {
             api_keys, workspaces, ..
         } = &self.tables;
-        let mut wanted = HashMap::from([
-            (api_keys.clone(), request("keyHash", key.as_str().to_owned())?),
-            (workspaces.clone(), request("workspaceId", workspace_id.to_string())?),
-        ]);
+        let requests = || {
+            Ok(HashMap::from([
+                (api_keys.clone(), request("keyHash", key.as_str())?),
+                (workspaces.clone(), request("workspaceId", &workspace_id)?),
+            ]))
+        };
+        let mut wanted = requests()?;
         let mut key_item = None;
         let mut workspace_item = None;
         for asked in 1.. {
@@ -152,10 +159,12 @@ impl Store {
             let mut take = |table: &str| found.get_mut(table).and_then(Vec::pop);
             key_item = key_item.or_else(|| take(api_keys));
             workspace_item = workspace_item.or_else(|| take(workspaces));
-            wanted = response.unprocessed_keys.unwrap_or_default();
-            if wanted.is_empty() {
+            let unprocessed = response.unprocessed_keys.unwrap_or_default();
+            if unprocessed.is_empty() {
                 break;
             }
+            wanted = requests()?;
+            wanted.retain(|table, _| unprocessed.contains_key(table));
             if asked == budget::ATTEMPTS {
                 return Err(Fault {
                     request_id,
@@ -164,6 +173,8 @@ impl Store {
             }
             tokio::time::sleep(budget::backoff(asked)).await;
         }
+        let key_item = asked_for(READ, key_item, &[("keyHash", key.as_str())])?;
+        let workspace_item = asked_for(READ, workspace_item, &[("workspaceId", &workspace_id)])?;
         Ok(Access {
             grant: grant(READ, key_item)?,
             workspace_owner: workspace_item
@@ -202,8 +213,11 @@ impl Store {
         let Some(PutItemError::ConditionalCheckFailedException(failure)) = error.as_service_error() else {
             return Err(Fault::of(WRITE, &error));
         };
-        let stored = failure
-            .item()
+        let key = [
+            ("workspaceId", &*new.workspace_id.to_string()),
+            ("emailKey", &new.email.key()),
+        ];
+        let stored = asked_for(WRITE, failure.item(), &key)?
             .ok_or(MalformedItem("item"))
             .and_then(StoredContact::from_item)
             .map_err(|malformed| Fault::malformed(WRITE, malformed))?;
@@ -216,6 +230,24 @@ impl Store {
             .table_name(&self.tables.api_keys)
             .key("keyHash", AttributeValue::S(hash.to_owned()))
             .consistent_read(true)
+    }
+}
+
+/// The item of a response, unless it has another key than the one that was asked for. The response is then another call's, and may
+/// be another tenant's.
+fn asked_for<I: Borrow<Item>>(
+    operation: &'static str,
+    item: Option<I>,
+    key: &[(&str, &str)],
+) -> Result<Option<I>, Fault> {
+    let is_asked_for = |item: &Item| {
+        key.iter()
+            .all(|&(name, value)| matches!(item.get(name), Some(AttributeValue::S(found)) if found == value))
+    };
+    if item.as_ref().is_none_or(|item| is_asked_for(item.borrow())) {
+        Ok(item)
+    } else {
+        Err(Fault::new(operation, FaultKind::Unreadable))
     }
 }
 
