@@ -116,9 +116,11 @@ impl Environment {
             },
             region: self.region(),
             credentials: Credentials {
-                access_key_id: self.required_credential("AWS_ACCESS_KEY_ID"),
-                secret_access_key: self.required_credential("AWS_SECRET_ACCESS_KEY"),
-                session_token: self.credential("AWS_SESSION_TOKEN"),
+                access_key_id: self.credential("AWS_ACCESS_KEY_ID"),
+                secret_access_key: self.credential("AWS_SECRET_ACCESS_KEY"),
+                session_token: self
+                    .optional("AWS_SESSION_TOKEN")
+                    .map(|token| self.visible("AWS_SESSION_TOKEN", token)),
             },
             endpoint: self.endpoint(),
             roots: self.roots(),
@@ -149,16 +151,15 @@ impl Environment {
         })
     }
 
-    /// Part of a credential, if it is set. Headers and signatures are made from it.
-    fn credential(&mut self, name: &str) -> Option<String> {
-        let value = self.optional(name)?;
-        let is_valid = value.bytes().all(|byte| byte.is_ascii_graphic());
-        Some(self.parsed(name, "visible ASCII characters", is_valid.then_some(value)))
+    fn credential(&mut self, name: &str) -> String {
+        let value = self.required(name);
+        self.visible(name, value)
     }
 
-    fn required_credential(&mut self, name: &str) -> String {
-        self.required(name);
-        self.credential(name).unwrap_or_default()
+    /// Headers and signatures are made of credentials, so only characters of a header are allowed.
+    fn visible(&mut self, name: &str, value: String) -> String {
+        let is_valid = value.bytes().all(|byte| byte.is_ascii_graphic());
+        self.parsed(name, "visible ASCII characters", is_valid.then_some(value))
     }
 
     fn parsed<T: Default>(&mut self, name: &str, form: &str, value: Option<T>) -> T {

@@ -314,12 +314,12 @@ impl Intercept for RefuseEmptyResponses {
     }
 }
 
-/// Reads no more of a response than DynamoDB can mean. Otherwise one without an end would fill the memory until its attempt ends.
+/// Reads no more of a response than DynamoDB can send. One without an end would fill the memory until its attempt ends.
 #[derive(Debug)]
 pub(super) struct LimitResponses;
 
 impl LimitResponses {
-    /// Two items of 400 KB, DynamoDB's limit for one, with each character escaped, which makes six of it.
+    /// Two items of 400 KB, DynamoDB's limit for one. In JSON, an escaped character takes six.
     const BYTES: usize = 5 * 1024 * 1024;
 }
 

@@ -45,7 +45,7 @@ async fn an_item_has_the_contacts_members_and_its_keys_and_nothing_that_is_null(
 #[tokio::test]
 async fn items_of_the_largest_size_are_read() {
     let service = service().await;
-    // In JSON, the character is escaped with six.
+    // In JSON, this character is escaped and takes six.
     let note = AttributeValue::S("\u{1}".repeat(400_000));
     let tables = [
         (&service.tables.api_keys, "keyHash", key_hash(&service.key)),

@@ -20,6 +20,7 @@ use tokio::{
     net::{TcpListener, TcpSocket},
     sync::Notify,
     task::JoinSet,
+    time::timeout,
 };
 
 use crate::{BINARY, entries};
@@ -124,7 +125,7 @@ async fn a_request_that_hangs_does_not_hold_the_others_of_its_process() {
     let answers: Vec<Answer> = others.join_all().await;
     assert!(answers.iter().all(|answer| answer.status == 201));
     assert!(!stuck.is_finished(), "it still hangs while fifty others were answered");
-    let answer = tokio::time::timeout(Duration::from_secs(8), stuck)
+    let answer = timeout(Duration::from_secs(8), stuck)
         .await
         .expect("in time")
         .expect("no panic");
@@ -197,6 +198,19 @@ async fn a_connection_that_died_between_start_and_first_invocation_costs_no_requ
     assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
 }
 
+/// Sends this many requests at once. Each results in a status.
+fn send_at_once(service: &Arc<Service>, count: usize) -> JoinSet<u16> {
+    let mut requests = JoinSet::new();
+    for n in 0..count {
+        let service = Arc::clone(service);
+        requests.spawn(async move {
+            let request = service.request("Ada", &format!("ada{n}@acme.de"));
+            service.send(&request).await.status
+        });
+    }
+    requests
+}
+
 #[tokio::test]
 async fn a_pool_full_of_dead_connections_costs_no_request_its_response() {
     const CONNECTIONS: usize = 16;
@@ -204,16 +218,7 @@ async fn a_pool_full_of_dead_connections_costs_no_request_its_response() {
     service.add_process(&[("AWS_LAMBDA_MAX_CONCURRENCY", &CONNECTIONS.to_string())]);
     let service = Arc::new(service);
     service.proxy.hold();
-    let mut burst = JoinSet::new();
-    for n in 0..CONNECTIONS {
-        let service = Arc::clone(&service);
-        burst.spawn(async move {
-            service
-                .send(&service.request("Ada", &format!("ada{n}@acme.de")))
-                .await
-                .status
-        });
-    }
+    let burst = send_at_once(&service, CONNECTIONS);
     service.while_running(service.proxy.wait_for_calls(CONNECTIONS)).await;
     service.proxy.release();
     assert_eq!(burst.join_all().await, [201; CONNECTIONS]);
@@ -268,17 +273,7 @@ async fn name_look_ups_that_hang_take_eight_threads_and_each_request_gets_its_re
             &service.proxy.url.replace("127.0.0.1", "localhost"),
         ),
     ]);
-    let mut requests = JoinSet::new();
-    for n in 0..64 {
-        let service = Arc::clone(&service);
-        requests.spawn(async move {
-            service
-                .send(&service.request("Ada", &format!("ada{n}@acme.de")))
-                .await
-                .status
-        });
-    }
-    assert_eq!(requests.join_all().await, [503; 64]);
+    assert_eq!(send_at_once(&service, 64).join_all().await, [503; 64]);
     let threads = std::fs::read_dir(format!("/proc/{}/task", function.id().expect("it runs"))).expect("Linux");
     assert_eq!(threads.count(), 1 + 8, "its own and the look-ups'");
     function.stop().await;
@@ -363,14 +358,13 @@ async fn a_process_that_gets_no_more_invocations_ends_with_its_last_response() {
     )
     .expect("the function's binary");
     service.proxy.hold();
-    let mut requests = JoinSet::new();
-    for email in ["ada@acme.de", "grace@acme.de"] {
-        let service = Arc::clone(&service);
-        requests.spawn(async move { service.send(&service.request("Ada", email)).await.status });
-    }
+    let requests = send_at_once(&service, 2);
     service.proxy.wait_for_calls(2).await;
     service.runtime_api.hand_out_no_more();
-    given_up.notified().await;
+    tokio::select! {
+        given_up = timeout(Duration::from_mins(1), given_up.notified()) => given_up.expect("it gives up"),
+        status = async { function.end().status().await } => panic!("it ended: {status}"),
+    }
     service.proxy.release();
     assert_eq!(requests.join_all().await, [201, 201]);
     assert!(!function.end().status().await.success());
