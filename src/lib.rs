@@ -38,5 +38,6 @@ pub mod name;
 pub mod new_contact;
 mod runtime;
 pub mod store;
+pub mod text;
 
 pub use runtime::run;

@@ -4,76 +4,59 @@
 //! No word is dropped, and nothing changes between upper and lower case: a changed name is worse than one that is split in
 //! the wrong place. First name, a space and last name are the stored name. If a caller sends that name, it is stored
 //! unchanged. So a request made from a response finds the same contact.
+//!
+//! The words come first, then one function for each rule, in the order of the contract.
 
-use icu_normalizer::ComposingNormalizerBorrowed;
 use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{DefaultIgnorableCodePoint, GeneralCategory},
 };
 
+use crate::text;
+
 const MAX_CHARS: usize = 200;
 
-/// Suffixes: they follow a family name and belong to it. Compared without regard to case or full stops.
-const SUFFIXES: [&str; 8] = ["jr", "sr", "ii", "iii", "iv", "phd", "md", "esq"];
+const COMMAS: [char; 3] = [',', '\u{60c}', '\u{ff0c}'];
+const HYPHENS: [char; 3] = ['-', '\u{2010}', '\u{2011}'];
 
-/// Post-nominals: degrees, honours and legal forms, which may follow a comma and are not a first name. Compared as written here
-/// or in capitals, without full stops.
-const POST_NOMINALS: [&str; 50] = [
-    "MBA", "CPA", "PMP", "RN", "JD", "DDS", "DMD", "DVM", "DO", "PE", "CFA", "LLB", "LLM", "BA", "BSc", "MA", "MSc",
-    "MEng", "MPH", "DPhil", "OBE", "MBE", "CBE", "KBE", "FRS", "QC", "KC", "Inc", "LLC", "LLP", "Ltd", "Pty", "Corp",
-    "Co", "plc", "GmbH", "AG", "KG", "SA", "SAS", "SARL", "BV", "NV", "AB", "AS", "ApS", "Oy", "SpA", "Srl", "&",
+// The words below have no full stops, because words are compared without them: `M.D.` is `MD`.
+
+/// Suffixes in any case: they follow a family name and belong to it.
+#[rustfmt::skip]
+const SUFFIXES: &[&str] = &["jr", "sr", "ii", "iii", "iv", "phd", "esq", "md", "junior", "júnior", "filho"];
+
+/// Suffixes in capitals. In another case they can be names.
+#[rustfmt::skip]
+const SUFFIXES_IN_CAPITALS: &[&str] = &[
+    "MBA", "CPA", "PMP", "CFA", "DDS", "DMD", "DVM", "LLB", "LLM", "MPH", "OBE", "MBE", "CBE", "KBE", "FRS",
 ];
 
-/// Particles: they come before a family name and belong to it.
-const PARTICLES: [&str; 41] = [
-    "van",
-    "vande",
-    "vanden",
-    "vander",
-    "von",
-    "vom",
-    "der",
-    "den",
-    "de",
-    "del",
-    "della",
-    "dello",
-    "degli",
-    "di",
-    "da",
-    "do",
-    "dos",
-    "das",
-    "du",
-    "des",
-    "la",
-    "las",
-    "le",
-    "lo",
-    "los",
-    "el",
-    "al",
-    "bin",
-    "bint",
-    "ibn",
-    "ben",
-    "zu",
-    "zum",
-    "zur",
-    "ter",
-    "ten",
-    "te",
-    "'t",
-    "\u{2019}t",
-    "af",
-    "av",
+/// Post-nominals: degrees, honours and legal forms, as written here or in capitals. After a comma they aren't a first name.
+#[rustfmt::skip]
+const POST_NOMINALS: &[&str] = &[
+    "RN", "JD", "DO", "PE", "BA", "BSc", "MA", "MSc", "MEng", "DPhil", "QC", "KC", "Inc", "LLC", "LLP", "Ltd", "Pty", "Corp",
+    "Co", "plc", "GmbH", "AG", "KG", "SA", "SAS", "SARL", "BV", "NV", "AB", "AS", "ApS", "Oy", "SpA", "Srl", "&", "MS", "BEng",
+    "BCom", "BArch", "MArch", "MPhil", "MRes", "MBChB", "PharmD", "PsyD", "EdD", "DrPH", "DBA", "LCSW", "CISSP", "Esquire",
+    "Senior",
+];
+
+/// Particles in any case: they come before a family name and belong to it.
+#[rustfmt::skip]
+const PARTICLES: &[&str] = &[
+    "van", "vande", "vanden", "vander", "vd", "von", "vom", "der", "den", "de", "del", "della", "dello", "dei", "delle", "degli",
+    "dal", "dalla", "di", "da", "do", "dos", "das", "du", "des", "la", "las", "le", "lo", "los", "el", "al", "abu", "bin", "binti",
+    "binte", "bint", "ibn", "ben", "zu", "zum", "zur", "ter", "ten", "te", "op", "aan", "st", "san", "'t", "\u{2019}t", "af", "av",
 ];
 
 /// Conjunctions: they join two family names.
-const CONJUNCTIONS: [&str; 2] = ["y", "e"];
+const CONJUNCTIONS: &[&str] = &["y", "e", "i", "und"];
 
-/// A full name: NFC, single spaces, 1 to 200 characters (Unicode scalar values), at least one of them visible, and no control
-/// or bidirectional control characters.
+/// Forms of address in any case: no first names.
+#[rustfmt::skip]
+const FORMS_OF_ADDRESS: &[&str] = &["dr", "prof", "mr", "mrs", "ms", "miss", "rev", "sir", "herr", "frau", "mme"];
+
+/// A full name: NFC, single spaces, 1 to 200 characters (Unicode scalar values), at least one of them visible, and none that
+/// is a control character, a bidirectional control, U+FFFD or a noncharacter.
 ///
 /// `first` alone, or `first` and `last` with one space between them, is the name as it is stored and compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +77,10 @@ pub enum InvalidName {
     Control,
     /// A bidirectional embedding, override or isolate: it would reorder the text around it.
     Bidi,
+    /// U+FFFD: the text was damaged before it arrived.
+    Damaged,
+    /// A noncharacter.
+    Noncharacter,
 }
 
 impl Name {
@@ -103,27 +90,17 @@ impl Name {
     ///
     /// The text breaks the rule of `docs/contract.md#name`. The error says which part of it.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        let text = ComposingNormalizerBorrowed::new_nfc().normalize(text);
-        let mut full = String::with_capacity(text.len());
-        for word in text.split_whitespace() {
-            if !full.is_empty() {
-                full.push(' ');
-            }
-            full.push_str(word);
-        }
-        if full.chars().any(char::is_control) {
-            return Err(InvalidName::Control);
-        }
-        if full.chars().any(is_bidi_control) {
-            return Err(InvalidName::Bidi);
+        let words: Vec<&str> = text::trim(text).split_whitespace().collect();
+        let full = text::nfc(&words.join(" "), MAX_CHARS).ok_or(InvalidName::TooLong)?;
+        if let Some(invalid) = full.chars().find_map(invalid_character) {
+            return Err(invalid);
         }
         if !has_text(&full) {
             return Err(InvalidName::Empty);
         }
-        let sent = full.chars().count();
-        let name = Self::split(full);
-        // The stored name can be longer than the one sent, because a space is added after a comma before a post-nominal.
-        if sent.max(name.full.chars().count()) > MAX_CHARS {
+        let name = Self::split(&full);
+        // The stored name can be longer than the one sent, because a space is added before a part of the tail.
+        if name.full.chars().count() > MAX_CHARS {
             return Err(InvalidName::TooLong);
         }
         Ok(name)
@@ -147,100 +124,172 @@ impl Name {
         self.full.get(self.first_len + 1..)
     }
 
-    /// The rules of `docs/contract.md#names`, in their order.
-    fn split(full: String) -> Self {
-        let (rest, tail) = set_tail_aside(&full);
-        let (mut full, first_len) = match last_comma_first(rest) {
-            Some((last, first)) => (format!("{first} {last}"), Some(first.len())),
-            None => (rest.to_owned(), first_name_len(rest)),
+    /// The rules of `docs/contract.md#names`.
+    fn split(text: &str) -> Self {
+        let (rest, mut tail) = set_tail_aside(text);
+        let (first, last) = if let Some((last, post_nominals, first)) = last_comma_first(rest) {
+            // Once the last name comes last, parentheses at its end are at the end of the name.
+            let (last, parentheses) = set_tail_aside(last);
+            tail = parentheses + &post_nominals + &tail;
+            let words: Vec<&str> = first.split(' ').collect();
+            let (first, particles) = words.split_at(particles_start(&words, words.len()));
+            (first.join(" "), [particles, &[last]].concat().join(" "))
+        } else {
+            let words: Vec<&str> = rest.split(' ').collect();
+            let (first, last) = words.split_at(last_name_start(&words));
+            (first.join(" "), last.join(" "))
         };
-        for post_nominals in tail {
-            full.push_str(", ");
-            full.push_str(post_nominals);
+        if last.is_empty() {
+            let full = first + &tail;
+            let first_len = full.len();
+            Self { full, first_len }
+        } else {
+            let first_len = first.len();
+            let full = format!("{first} {last}{tail}");
+            Self { full, first_len }
         }
-        // If there is no last name, the post-nominals belong to the first name.
-        let first_len = first_len.unwrap_or(full.len());
-        Self { full, first_len }
     }
 }
 
-/// Splits off the tail: every part at the end that follows a comma and consists only of post-nominals. Returns the rest of the
-/// name, and the parts in their order.
-fn set_tail_aside(full: &str) -> (&str, Vec<&str>) {
-    let mut rest = full;
-    let mut tail = Vec::new();
-    while let Some((before, after)) = rest.rsplit_once(',') {
-        let after = after.trim_start();
-        if !has_text(before) || !after.split(' ').all(is_post_nominal) {
-            break;
+/// Rule 1. Returns the rest of the name, and the tail as it will follow the last name.
+fn set_tail_aside(text: &str) -> (&str, String) {
+    let (mut rest, mut tail) = (text, String::new());
+    loop {
+        if let Some((before, inside)) = parentheses_at_end(rest) {
+            (rest, tail) = (before, format!(" ({inside}){tail}"));
+        } else if let Some((before, post_nominals)) = post_nominals_at_end(rest) {
+            (rest, tail) = (before, format!(", {post_nominals}{tail}"));
+        } else {
+            return (rest, tail);
         }
-        tail.insert(0, after);
-        rest = before.trim_end();
     }
-    (rest, tail)
 }
 
-/// `Last, First`: exactly one comma with text on both sides of it.
-fn last_comma_first(rest: &str) -> Option<(&str, &str)> {
-    let (last, first) = rest.split_once(',')?;
-    let are_names = !first.contains(',') && has_text(last) && has_text(first);
-    are_names.then_some((last.trim_end(), first.trim_start()))
+fn parentheses_at_end(text: &str) -> Option<(&str, &str)> {
+    let (before, inside) = text.strip_suffix(')')?.rsplit_once('(')?;
+    let is_tail = has_text(before) && has_text(inside) && !inside.contains(')');
+    is_tail.then_some((before.trim_end(), inside))
 }
 
-/// The length of the first name in bytes; `None` if there is no last name.
-fn first_name_len(rest: &str) -> Option<usize> {
-    let words: Vec<&str> = rest.split(' ').collect();
-    (words.len() > 1).then(|| words[..last_name_start(&words)].join(" ").len())
+fn post_nominals_at_end(text: &str) -> Option<(&str, &str)> {
+    let (before, after) = text.rsplit_once(COMMAS)?;
+    let (before, after) = (before.trim_end(), after.trim_start());
+    are_post_nominals(after, before).then_some((before, after))
 }
 
-/// The index of the last name's first word. `words` has at least two words, and at least one is left for the first name.
+/// Whether a text consists of post-nominals alone, after the text before its comma.
+fn are_post_nominals(text: &str, before: &str) -> bool {
+    let words_before = before
+        .split([' ', COMMAS[0], COMMAS[1], COMMAS[2]])
+        .filter(|word| has_text(word))
+        .count();
+    let has_lower_case = before.chars().any(char::is_lowercase);
+    words_before > 0
+        && text.split(' ').all(|word| {
+            let is_unlisted = word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_uppercase());
+            (is_post_nominal(word) && (words_before > 1 || !are_initials(word)))
+                || (is_unlisted && words_before > 1 && has_lower_case)
+        })
+}
+
+/// Rule 2: the last name, the post-nominals between two commas as they will follow it, and the first name.
+fn last_comma_first(rest: &str) -> Option<(&str, String, &str)> {
+    let parts: Vec<&str> = rest.split(COMMAS).map(text::trim).collect();
+    if !parts.iter().all(|part| has_text(part)) {
+        return None;
+    }
+    match parts[..] {
+        [last, first] => Some((last, String::new(), first)),
+        [last, middle, first] if are_post_nominals(middle, last) => Some((last, format!(", {middle}"), first)),
+        _ => None,
+    }
+}
+
+/// Rules 3 and 4: the index of the last name's first word. It is the number of words if there is no last name.
 fn last_name_start(words: &[&str]) -> usize {
     let mut start = words.len() - 1;
-    while start > 1 && is_suffix(words[start]) {
+    if start == 0 {
+        return 1;
+    }
+    while is_suffix(words[start]) && leaves_first_name(words, start - 1) {
         start -= 1;
     }
-    let particles = |mut start: usize| {
-        while start > 1 && is_one_of(&PARTICLES, words[start - 1]) {
-            start -= 1;
-        }
-        start
+    start = particles_start(words, start);
+    let is_conjunction = |word: &str| {
+        let has_lower_case = words.iter().any(|word| word.chars().any(char::is_lowercase));
+        CONJUNCTIONS.contains(&word) || (!has_lower_case && CONJUNCTIONS.contains(&&*word.to_lowercase()))
     };
-    start = particles(start);
-    // With a conjunction, the word before it is included too, so one more word must be left for the first name.
-    if start > 2 && is_one_of(&CONJUNCTIONS, words[start - 1]) {
-        start = particles(start - 2);
+    if start > 1 && is_conjunction(words[start - 1]) && leaves_first_name(words, start - 2) {
+        start = particles_start(words, start - 2);
     }
     start
 }
 
+/// The index of the first of the particles directly before `start`.
+fn particles_start(words: &[&str], mut start: usize) -> usize {
+    while start > 0 && ends_in_particle(words[start - 1]) && leaves_first_name(words, start - 1) {
+        start -= 1;
+    }
+    start
+}
+
+/// Whether the first `count` words can be a first name: one of them isn't a form of address, or is followed by a particle in
+/// lower case.
+fn leaves_first_name(words: &[&str], count: usize) -> bool {
+    words.windows(2).take(count).any(|pair| {
+        let is_form_of_address = FORMS_OF_ADDRESS.contains(&&*letters(pair[0]).to_lowercase());
+        !is_form_of_address || (is_particle(pair[1]) && !pair[1].chars().any(char::is_uppercase))
+    })
+}
+
 fn is_suffix(word: &str) -> bool {
-    let letters = without_full_stops(word);
+    let letters = letters(word);
     // `Md` is a given name, short for Mohammed.
-    letters != "Md" && is_one_of(&SUFFIXES, &letters)
+    (letters != "Md" && SUFFIXES.contains(&&*letters.to_lowercase())) || SUFFIXES_IN_CAPITALS.contains(&&*letters)
 }
 
 fn is_post_nominal(word: &str) -> bool {
-    let letters = without_full_stops(word);
+    let letters = letters(word);
+    let in_capitals = !letters.chars().any(char::is_lowercase);
     is_suffix(word)
         || POST_NOMINALS
             .iter()
-            .any(|&entry| entry == letters || entry.to_ascii_uppercase() == letters)
+            .any(|&entry| entry == letters || (in_capitals && entry.eq_ignore_ascii_case(&letters)))
 }
 
-fn without_full_stops(word: &str) -> String {
-    word.chars().filter(|&c| c != '.').collect()
+/// Single letters with full stops, such as `M.A.`.
+fn are_initials(word: &str) -> bool {
+    word.contains('.') && word.split('.').all(|part| part.chars().count() < 2)
 }
 
-fn is_one_of(list: &[&str], word: &str) -> bool {
-    list.iter().any(|entry| entry.eq_ignore_ascii_case(word))
+fn is_particle(word: &str) -> bool {
+    PARTICLES.contains(&&*letters(word).to_lowercase())
+}
+
+/// A particle, or a word such as `Jansen-de`.
+fn ends_in_particle(word: &str) -> bool {
+    is_particle(word) || word.rsplit_once(HYPHENS).is_some_and(|(_, end)| is_particle(end))
+}
+
+/// A word without its full stops.
+fn letters(word: &str) -> String {
+    word.replace('.', "")
 }
 
 fn has_text(part: &str) -> bool {
     part.chars().any(is_visible)
 }
 
-fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+fn invalid_character(c: char) -> Option<InvalidName> {
+    match c {
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => Some(InvalidName::Bidi),
+        '\u{fffd}' => Some(InvalidName::Damaged),
+        '\u{fdd0}'..='\u{fdef}' => Some(InvalidName::Noncharacter),
+        // The last two code points of each plane.
+        _ if u32::from(c) & 0xfffe == 0xfffe => Some(InvalidName::Noncharacter),
+        _ if c.is_control() => Some(InvalidName::Control),
+        _ => None,
+    }
 }
 
 /// Whether a character is visible: not white space, not a control or format character, not a character that Unicode says to
@@ -262,184 +311,61 @@ fn is_visible(c: char) -> bool {
 mod tests {
     use super::*;
 
-    /// Each row: what is sent, first name, last name (empty: null).
-    fn assert_split(rows: &[(&str, &str, &str)]) {
-        for (sent, first, last) in rows {
-            let name = Name::parse(sent).unwrap_or_else(|fault| panic!("{sent:?}: {fault:?}"));
-            let last = (!last.is_empty()).then_some(*last);
-            assert_eq!((name.first(), name.last()), (*first, last), "{sent:?}");
+    #[test]
+    fn names_are_split_as_in_the_table() {
+        for row in include_str!("../tests/names.tsv")
+            .lines()
+            .filter(|row| !row.starts_with('#'))
+        {
+            // JSON has the same escapes.
+            let row: String =
+                serde_json::from_str(&format!("\"{}\"", row.replace('"', "\\\"").replace('\t', "\\t"))).unwrap();
+            let columns: Vec<&str> = row.split('\t').collect();
+            let name = Name::parse(columns[0]).unwrap();
+            assert_eq!([name.first(), name.last().unwrap_or("null")], columns[1..3], "{row}");
         }
     }
 
-    #[test]
-    fn the_contracts_table() {
-        assert_split(&[
-            ("Henrik Larsen", "Henrik", "Larsen"),
-            ("Mary Ann Smith", "Mary Ann", "Smith"),
-            ("Ludwig van Beethoven", "Ludwig", "van Beethoven"),
-            ("Anne-Marie von der Leyen", "Anne-Marie", "von der Leyen"),
-            ("Juan de la Cruz", "Juan", "de la Cruz"),
-            ("Larsen, Henrik", "Henrik", "Larsen"),
-            ("García Márquez, Gabriel", "Gabriel", "García Márquez"),
-            ("José Ortega y Gasset", "José", "Ortega y Gasset"),
-            ("Robert Downey Jr.", "Robert", "Downey Jr."),
-            ("Robert Downey, Jr.", "Robert", "Downey, Jr."),
-            ("Ann Lee, MD PhD", "Ann", "Lee, MD PhD"),
-            ("Ann Smith, MBA", "Ann", "Smith, MBA"),
-            ("Doe, John, Jr.", "John", "Doe, Jr."),
-            ("Rahman, Md", "Md", "Rahman"),
-            ("Acme, Inc.", "Acme, Inc.", ""),
-            ("de Souza", "de", "Souza"),
-            ("Madonna", "Madonna", ""),
-            ("山田太郎", "山田太郎", ""),
-        ]);
+    fn assert_split(sent: &str, first: &str, last: &str) {
+        let name = Name::parse(sent).unwrap();
+        assert_eq!((name.first(), name.last()), (first, Some(last)), "{sent:?}");
     }
 
     #[test]
-    fn names_of_twenty_languages() {
-        assert_split(&[
-            ("Sørina Bjørnson", "Sørina", "Bjørnson"),                   // Norwegian
-            ("Jeroen van den Berg", "Jeroen", "van den Berg"),           // Dutch
-            ("Gerard 't Hooft", "Gerard", "'t Hooft"),                   // Dutch
-            ("Gerard ’t Hooft", "Gerard", "’t Hooft"),                   // Dutch
-            ("Wiebe te Velde", "Wiebe", "te Velde"),                     // Dutch
-            ("Jan Vander Elst", "Jan", "Vander Elst"),                   // Flemish
-            ("Otto von und zu Habsburg", "Otto von und", "zu Habsburg"), // German
-            ("Kurt zum Felde", "Kurt", "zum Felde"),                     // German
-            ("Charles de Gaulle", "Charles", "de Gaulle"),               // French
-            ("Jean de La Fontaine", "Jean", "de La Fontaine"),           // French
-            ("Leonardo da Vinci", "Leonardo", "da Vinci"),               // Italian
-            ("Luca della Robbia", "Luca", "della Robbia"),               // Italian
-            ("Giovanni Degli Esposti", "Giovanni", "Degli Esposti"),     // Italian
-            ("Santiago Ramón y Cajal", "Santiago", "Ramón y Cajal"),     // Spanish
-            ("Ana de la Vega y del Río", "Ana", "de la Vega y del Río"), // Spanish
-            ("Maria dos Santos e Silva", "Maria", "dos Santos e Silva"), // Portuguese
-            ("João da Costa", "João", "da Costa"),                       // Portuguese
-            ("Usama bin Zayd", "Usama", "bin Zayd"),                     // Arabic, romanised
-            ("محمد الأمين", "محمد", "الأمين"),                             // Arabic
-            ("David Ben Gurion", "David", "Ben Gurion"),                 // Hebrew, romanised
-            ("דוד כהן", "דוד", "כהן"),                                   // Hebrew
-            ("Лев Николаевич Толстой", "Лев Николаевич", "Толстой"),     // Russian
-            ("Łukasz Żółć", "Łukasz", "Żółć"),                           // Polish
-            ("Γιώργος Σεφέρης", "Γιώργος", "Σεφέρης"),                   // Greek
-            ("Nguyễn Thị Minh Khai", "Nguyễn Thị Minh", "Khai"),         // Vietnamese
-            ("김 민준", "김", "민준"),                                   // Korean
-            ("अमित कुमार", "अमित", "कुमार"),                               // Hindi
-            ("สมชาย ใจดี", "สมชาย", "ใจดี"),                               // Thai
-            ("Gustaf af Geijerstam", "Gustaf", "af Geijerstam"),         // Swedish
-            ("Jón Þór Ólafsson", "Jón Þór", "Ólafsson"),                 // Icelandic
-            ("Siobhán O'Brien", "Siobhán", "O'Brien"),                   // Irish
-            ("Ayşe Gül Öztürk", "Ayşe Gül", "Öztürk"),                   // Turkish
-            ("Kovács János", "Kovács", "János"),                         // Hungarian
-        ]);
-    }
-
-    #[test]
-    fn every_particle_belongs_to_the_last_name_in_any_case() {
+    fn particles_of_any_case_belong_to_the_last_name() {
         for particle in PARTICLES {
-            for particle in [particle.to_owned(), particle.to_uppercase()] {
-                assert_split(&[(&format!("Ana {particle} Berg"), "Ana", &format!("{particle} Berg"))]);
+            for particle in [(*particle).to_owned(), particle.to_uppercase(), format!("{particle}.")] {
+                assert_split(&format!("Ana {particle} Berg"), "Ana", &format!("{particle} Berg"));
             }
         }
     }
 
     #[test]
-    fn a_suffix_takes_the_word_before_it_along() {
-        assert_split(&[
-            ("John Smith Jr", "John", "Smith Jr"),
-            ("John Smith SR.", "John", "Smith SR."),
-            ("John Smith ii", "John", "Smith ii"),
-            ("John Smith III", "John", "Smith III"),
-            ("John Smith IV", "John", "Smith IV"),
-            ("John Smith mD", "John", "Smith mD"),
-            ("John Smith Md", "John Smith", "Md"),
-            ("John Smith Esq.", "John", "Smith Esq."),
-            ("John van der Berg Jr", "John", "van der Berg Jr"),
-            ("Martin Luther King Jr. PhD", "Martin Luther", "King Jr. PhD"),
-            ("Ann Lee M.D.", "Ann", "Lee M.D."),
-            ("Ann Lee, Ph.D.", "Ann", "Lee, Ph.D."),
-            ("Ann Lee, MD PhD", "Ann", "Lee, MD PhD"),
-            ("Smith JR", "Smith", "JR"),
-            ("Jr. III", "Jr.", "III"),
-        ]);
+    fn suffixes_belong_to_the_last_name() {
+        let in_any_case = SUFFIXES
+            .iter()
+            .flat_map(|suffix| [(*suffix).to_owned(), suffix.to_uppercase()]);
+        for suffix in in_any_case.chain(SUFFIXES_IN_CAPITALS.iter().map(|&suffix| suffix.to_owned())) {
+            assert_split(&format!("Ann Lee {suffix}."), "Ann", &format!("Lee {suffix}."));
+            assert_split(&format!("Ann Lee,{suffix}"), "Ann", &format!("Lee, {suffix}"));
+        }
+        for suffix in SUFFIXES_IN_CAPITALS {
+            let suffix = suffix.to_lowercase();
+            assert_split(&format!("Ann Lee {suffix}"), "Ann Lee", &suffix);
+        }
     }
 
     #[test]
-    fn post_nominals_after_a_comma_stay_behind_the_name() {
+    fn post_nominals_after_a_comma_follow_the_last_name() {
         for post_nominal in POST_NOMINALS {
             for written in [
-                post_nominal.to_owned(),
+                (*post_nominal).to_owned(),
                 post_nominal.to_uppercase(),
                 format!("{post_nominal}."),
             ] {
-                let (sent, last) = (format!("Ann Lee, {written}"), format!("Lee, {written}"));
-                assert_split(&[(&sent, "Ann", &last)]);
+                assert_split(&format!("Ann Lee, {written}"), "Ann", &format!("Lee, {written}"));
             }
         }
-        assert_split(&[
-            ("Ann Smith, M.B.A.", "Ann", "Smith, M.B.A."),
-            ("Ann Smith,MBA,PhD", "Ann", "Smith, MBA, PhD"),
-            ("Ann Smith , MBA , Ph.D.", "Ann", "Smith, MBA, Ph.D."),
-            ("Smith, Ann, MBA, CPA", "Ann", "Smith, MBA, CPA"),
-            ("Muster & Söhne, GmbH & Co. KG", "Muster &", "Söhne, GmbH & Co. KG"),
-            ("Robert Downey Jr., PhD", "Robert", "Downey Jr., PhD"),
-            ("van der Berg, Jan, III", "Jan", "van der Berg, III"),
-            ("Madonna, OBE", "Madonna, OBE", ""),
-            ("Jr., III", "Jr., III", ""),
-            // In other capitalisation these are names. Only the suffixes ignore case.
-            ("Ma, Yo-Yo", "Yo-Yo", "Ma"),
-            ("Kim, Do", "Do", "Kim"),
-            ("Wong, Co", "Wong, Co", ""),
-            ("Smith, Mba", "Mba", "Smith"),
-            ("Ann Lee, jr", "Ann", "Lee, jr"),
-            ("Ann Lee, md", "Ann", "Lee, md"),
-            ("Rahman, Md.", "Md.", "Rahman"),
-            ("Ann Lee, MD, Md", "Ann Lee, MD,", "Md"),
-            // Not alone after the comma, or with nothing before it.
-            ("Smith, Ann MBA", "Ann MBA", "Smith"),
-            (", MBA", ",", "MBA"),
-            ("\u{200b}, MBA", "\u{200b},", "MBA"),
-            ("Ann Lee, MBA,", "Ann Lee,", "MBA,"),
-            ("Lee,, MBA", "Lee,, MBA", ""),
-        ]);
-    }
-
-    #[test]
-    fn what_can_not_be_seen_is_no_text_beside_a_comma() {
-        assert_split(&[
-            ("Larsen,\u{200b}", "Larsen,\u{200b}", ""),
-            ("\u{200b},Henrik", "\u{200b},Henrik", ""),
-            ("\u{200b}\u{200e}, Henrik", "\u{200b}\u{200e},", "Henrik"),
-        ]);
-        assert_eq!(Name::parse("\u{200b},\u{200e}").unwrap().as_str(), "\u{200b},\u{200e}");
-    }
-
-    #[test]
-    fn one_word_is_always_left_for_the_first_name() {
-        assert_split(&[
-            ("van der Berg", "van", "der Berg"),
-            ("y Gasset", "y", "Gasset"),
-            ("Ortega y Gasset", "Ortega y", "Gasset"),
-            ("de la Cruz y Soto", "de", "la Cruz y Soto"),
-        ]);
-    }
-
-    #[test]
-    fn only_one_comma_with_text_on_both_sides_swaps() {
-        assert_split(&[
-            ("Larsen,Henrik", "Henrik", "Larsen"),
-            ("Larsen , Henrik", "Henrik", "Larsen"),
-            ("Larsen,", "Larsen,", ""),
-            (", Henrik", ",", "Henrik"),
-            ("Larsen, Henrik, Dr", "Larsen, Henrik,", "Dr"),
-            ("King, Martin Luther Jr.", "Martin Luther Jr.", "King"),
-            ("van Beethoven, Ludwig", "Ludwig", "van Beethoven"),
-        ]);
-        assert_eq!(Name::parse("Larsen, Henrik").unwrap().as_str(), "Henrik Larsen");
-        assert_eq!(
-            Name::parse("Robert Downey, Jr.").unwrap().as_str(),
-            "Robert Downey, Jr."
-        );
     }
 
     #[test]
@@ -451,14 +377,16 @@ mod tests {
             ("\u{212b}ke", "\u{c5}ke"),
             ("👩\u{200d}👩\u{200d}👧 Smith", "👩\u{200d}👩\u{200d}👧 Smith"),
             ("می\u{200c}خواهم", "می\u{200c}خواهم"),
+            ("\u{feff} \u{ad}Ann\u{200b}Lee \u{2060}\u{200e}", "Ann\u{200b}Lee"),
+            ("\u{200c}Ann\u{fe0f}", "\u{200c}Ann\u{fe0f}"),
         ] {
             assert_eq!(Name::parse(sent).unwrap().as_str(), stored, "{sent:?}");
         }
     }
 
     #[test]
-    fn what_is_no_name_is_refused_with_its_reason() {
-        for (sent, fault) in [
+    fn invalid_names_are_refused_with_a_reason() {
+        for (sent, problem) in [
             ("", InvalidName::Empty),
             (" \t\u{2028}", InvalidName::Empty),
             ("\u{200b}", InvalidName::Empty),
@@ -469,11 +397,15 @@ mod tests {
             ("Henrik\u{1b}[31m", InvalidName::Control),
             ("Henrik\u{9f}", InvalidName::Control),
             ("Henrik\u{1f}Larsen", InvalidName::Control),
+            ("Jos\u{fffd}", InvalidName::Damaged),
+            ("a\u{fdd0}", InvalidName::Noncharacter),
+            ("a\u{ffff}", InvalidName::Noncharacter),
+            ("a\u{10fffe}", InvalidName::Noncharacter),
             ("\u{202a}Henrik", InvalidName::Bidi),
             ("\u{202e}nesraL", InvalidName::Bidi),
             ("a\u{2066}b\u{2069}", InvalidName::Bidi),
         ] {
-            assert_eq!(Name::parse(sent), Err(fault), "{sent:?}");
+            assert_eq!(Name::parse(sent), Err(problem), "{sent:?}");
         }
     }
 

@@ -133,6 +133,10 @@ fn name_fault(fault: InvalidName) -> &'static str {
         InvalidName::TooLong => "name must have at most 200 characters",
         InvalidName::Control => "name must not contain control characters",
         InvalidName::Bidi => "name must not contain bidirectional embeddings, overrides or isolates",
+        InvalidName::Damaged => {
+            "name contains U+FFFD, the replacement character: its text was damaged before it arrived, so send UTF-8"
+        }
+        InvalidName::Noncharacter => "name must not contain noncharacters, such as U+FFFF",
     }
 }
 
@@ -141,9 +145,12 @@ fn email_fault(fault: InvalidEmail) -> &'static str {
         InvalidEmail::Incomplete => EMAIL.invalid,
         InvalidEmail::TooLong => "email must have at most 254 bytes, and at most 64 before the @",
         InvalidEmail::Local => {
-            "email must have a plain part before the @: no white space, quotes, brackets or misplaced dots"
+            "email must have a plain part before the @: no white space, quotes, brackets, misplaced dots or invisible characters"
         }
         InvalidEmail::Domain => "email must have an internet domain after the @, such as example.com",
+        InvalidEmail::Damaged => {
+            "email contains U+FFFD, the replacement character: its text was damaged before it arrived, so send UTF-8"
+        }
     }
 }
 
@@ -307,12 +314,15 @@ mod tests {
             InvalidName::TooLong,
             InvalidName::Control,
             InvalidName::Bidi,
+            InvalidName::Damaged,
+            InvalidName::Noncharacter,
         ];
         let emails = [
             InvalidEmail::Incomplete,
             InvalidEmail::TooLong,
             InvalidEmail::Local,
             InvalidEmail::Domain,
+            InvalidEmail::Damaged,
         ];
         let all = [
             ("workspaceId", of(WORKSPACE_ID)),
