@@ -7,7 +7,6 @@
 use std::{
     env::{self, VarError},
     fmt, fs,
-    time::SystemTime,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -29,10 +28,6 @@ pub struct Config {
     pub endpoint: Option<String>,
     /// The certificates that are trusted, as PEM.
     pub roots: Vec<u8>,
-    /// Where Lambda hands out invocations.
-    pub runtime_api: Uri,
-    /// How many invocations the process serves at once.
-    pub concurrency: usize,
 }
 
 /// The names of the three tables.
@@ -72,22 +67,22 @@ impl std::error::Error for InvalidConfig {}
 /// thirty times as many, and reading it took a fifth of a cold start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("../data/amazon-roots.pem");
 
-/// The SDK's own variable, which no other setting overrides.
-const CUSTOM_PARTITION: &str = "SMITHY_CLIENT_SDK_CUSTOM_PARTITION";
+/// Read by Lambda's runtime library, which panics without it.
+const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
 impl Config {
     /// Reads the process's environment.
     ///
     /// # Errors
     ///
-    /// Variables are missing, empty or invalid, or the clock can't be right. The error lists everything that is wrong.
+    /// Variables are missing, empty or invalid. The error names all of them.
     pub fn from_env() -> Result<Self, InvalidConfig> {
         let mut environment = Environment::default();
         let config = environment.read();
-        if environment.faults.is_empty() {
+        if environment.problems.is_empty() {
             Ok(config)
         } else {
-            Err(InvalidConfig(environment.faults))
+            Err(InvalidConfig(environment.problems))
         }
     }
 }
@@ -95,17 +90,14 @@ impl Config {
 /// Reads variables and collects what is wrong with them. The value that it returns for a wrong variable is never used.
 #[derive(Default)]
 struct Environment {
-    faults: Vec<String>,
+    problems: Vec<String>,
 }
 
 impl Environment {
     fn read(&mut self) -> Config {
-        if SystemTime::now() < SystemTime::UNIX_EPOCH {
-            self.faults.push("the machine's clock is set before 1970".to_owned());
-        }
-        if env::var_os(CUSTOM_PARTITION).is_some() {
-            self.faults.push(format!(
-                "{CUSTOM_PARTITION} must not be set: the AWS SDK would take DynamoDB's endpoint from it"
+        if self.optional(RUNTIME_API).is_none() {
+            self.problems.push(format!(
+                "{RUNTIME_API} is not set: this program is an AWS Lambda function, and `cargo run --example local` runs it without Lambda"
             ));
         }
         Config {
@@ -124,8 +116,6 @@ impl Environment {
             },
             endpoint: self.endpoint(),
             roots: self.roots(),
-            runtime_api: self.runtime_api(),
-            concurrency: self.concurrency(),
         }
     }
 
@@ -135,17 +125,17 @@ impl Environment {
             Ok(value) => Some(value).filter(|value| !value.trim().is_empty()),
             Err(VarError::NotPresent) => None,
             Err(VarError::NotUnicode(_)) => {
-                self.faults.push(format!("{name} is not UTF-8"));
+                self.problems.push(format!("{name} is not UTF-8"));
                 None
             }
         }
     }
 
     fn required(&mut self, name: &str) -> String {
-        let faults = self.faults.len();
+        let problems = self.problems.len();
         self.optional(name).unwrap_or_else(|| {
-            if self.faults.len() == faults {
-                self.faults.push(format!("{name} is not set"));
+            if self.problems.len() == problems {
+                self.problems.push(format!("{name} is not set"));
             }
             String::new()
         })
@@ -164,21 +154,9 @@ impl Environment {
 
     fn parsed<T: Default>(&mut self, name: &str, form: &str, value: Option<T>) -> T {
         value.unwrap_or_else(|| {
-            self.faults.push(format!("{name} must be {form}"));
+            self.problems.push(format!("{name} must be {form}"));
             T::default()
         })
-    }
-
-    fn runtime_api(&mut self) -> Uri {
-        let name = "AWS_LAMBDA_RUNTIME_API";
-        let Some(address) = self.optional(name) else {
-            self.faults.push(format!(
-                "{name} is not set: this program is an AWS Lambda function, and `cargo run --example local` runs it without Lambda"
-            ));
-            return Uri::default();
-        };
-        let uri = format!("http://{address}").parse().ok();
-        self.parsed(name, "HOST:PORT", uri.filter(|uri: &Uri| uri.authority().is_some()))
     }
 
     /// The region becomes part of the endpoint's host name, so only characters of a host name are allowed.
@@ -210,19 +188,9 @@ impl Environment {
             return AMAZON_ROOTS.to_vec();
         };
         trusted_certificates(&path).unwrap_or_else(|reason| {
-            self.faults.push(format!("AWS_CA_BUNDLE: {reason}"));
+            self.problems.push(format!("AWS_CA_BUNDLE: {reason}"));
             Vec::new()
         })
-    }
-
-    /// The variable is set for Lambda Managed Instances. Elsewhere, Lambda gives a process one invocation at a time.
-    fn concurrency(&mut self) -> usize {
-        let name = "AWS_LAMBDA_MAX_CONCURRENCY";
-        let Some(text) = self.optional(name) else {
-            return 1;
-        };
-        let number = text.parse().ok().filter(|number| (1..=10_000).contains(number));
-        self.parsed(name, "a number from 1 to 10000", number)
     }
 }
 

@@ -1,10 +1,10 @@
 //! API Gateway's events, reduced to what the contract reads (`docs/contract.md#7-events`).
 //!
-//! `lambda_http`'s adapter builds a whole `http::Request` and panics on events that real callers cause: an odd `Host` or
-//! `X-Forwarded-Proto`, a space in the query string, broken base64, tens of thousands of header lines. This module reads
-//! only the few members that the service needs, so whatever else a caller sends has no effect.
+//! `lambda_http` 1.3's adapter isn't used, because it panics on what real callers cause: an odd `Host` or
+//! `X-Forwarded-Proto`, a space in the query string, broken base64, tens of thousands of header lines. This module reads only the few
+//! members that the service needs, so whatever else a caller sends has no effect.
 
-use std::{fmt, time::SystemTime};
+use std::fmt;
 
 use lambda_runtime::Diagnostic;
 use serde::{
@@ -13,19 +13,6 @@ use serde::{
 };
 
 use crate::json::JsonString;
-
-/// API Gateway's ids have 16 or 36 characters. A direct invocation of the function could fill the log with longer ones.
-const MAX_REQUEST_ID_BYTES: usize = 64;
-
-/// The parts of an invocation that this service reads.
-pub struct Invocation {
-    /// Lambda's id of the invocation.
-    pub request_id: String,
-    /// When Lambda ends the invocation.
-    pub deadline: SystemTime,
-    /// The event, as JSON.
-    pub payload: Vec<u8>,
-}
 
 /// The two payload formats of API Gateway's Lambda proxy integrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +33,9 @@ pub struct Event {
     pub path: Vec<u8>,
     /// The deployment stage, which the path may begin with.
     pub stage: Option<Vec<u8>>,
-    /// The id that API Gateway gave the request, unless it is too long to be one.
+    /// In 1.0, the path of the API's resource: behind a base path mapping, `path` has the caller's whole path.
+    pub resource: Option<Vec<u8>>,
+    /// The id that API Gateway gave the request.
     pub request_id: Option<String>,
     /// The headers that matter.
     pub headers: Headers,
@@ -62,8 +51,8 @@ pub struct Body {
     pub is_base64: bool,
 }
 
-/// The two headers that the service reads. If a header appears more than once, its values are joined with commas (RFC 9110,
-/// section 5.3). Neither of the two may be a list, so a repeated one is malformed.
+/// The headers that the service reads. If a header appears more than once, its values are joined with commas (RFC 9110,
+/// section 5.3). None of them may be a list here, so a repeated one is invalid.
 #[derive(Default)]
 pub struct Headers {
     /// `Authorization`
@@ -95,12 +84,12 @@ impl From<NotAnApiGatewayEvent> for Diagnostic {
     }
 }
 
-/// An event in either format. Its members show which format it is.
+/// An event in either format.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire<'a> {
     #[serde(borrow)]
-    version: Option<JsonString<'a>>,
+    resource: Option<JsonString<'a>>,
     #[serde(borrow)]
     raw_path: Option<JsonString<'a>>,
     #[serde(borrow)]
@@ -144,19 +133,16 @@ impl Event {
     /// # Errors
     ///
     /// It isn't an API Gateway proxy event of payload format 1.0 or 2.0.
-    pub fn parse(payload: &[u8]) -> Result<Self, NotAnApiGatewayEvent> {
-        // Checked here, because a string is read as bytes below: see `json.rs`.
-        let payload = str::from_utf8(payload).map_err(|_| NotAnApiGatewayEvent)?;
+    pub fn parse(payload: &str) -> Result<Self, NotAnApiGatewayEvent> {
         let wire: Wire = serde_json::from_str(payload).map_err(|_| NotAnApiGatewayEvent)?;
         let context = wire.request_context.ok_or(NotAnApiGatewayEvent)?;
         if context.elb.is_some() || wire.authorizer.is_some() {
             return Err(NotAnApiGatewayEvent);
         }
-        let version = wire.version.as_ref().map(|version| &*version.0);
-        let (format, method, path) = match (version, context.http, wire.raw_path) {
-            (None | Some(b"2.0"), Some(http), Some(path)) => (PayloadFormat::V2, http.method, Some(path)),
-            (None | Some(b"1.0"), None, None) => (PayloadFormat::V1, wire.http_method, wire.path),
-            _ => return Err(NotAnApiGatewayEvent),
+        // With a base path mapping, events of 1.0 can have `rawPath` too.
+        let (format, method, path, resource) = match context.http {
+            Some(http) => (PayloadFormat::V2, http.method, wire.raw_path, None),
+            None => (PayloadFormat::V1, wire.http_method, wire.path, wire.resource),
         };
         let single = wire.headers.unwrap_or_default();
         let multi = wire.multi_value_headers.unwrap_or_default();
@@ -165,11 +151,8 @@ impl Event {
             method: method.ok_or(NotAnApiGatewayEvent)?.into_owned(),
             path: path.ok_or(NotAnApiGatewayEvent)?.into_owned(),
             stage: context.stage.map(JsonString::into_owned),
-            request_id: context.request_id.and_then(|id| {
-                id.as_str()
-                    .filter(|id| id.len() <= MAX_REQUEST_ID_BYTES)
-                    .map(str::to_owned)
-            }),
+            resource: resource.map(JsonString::into_owned),
+            request_id: context.request_id.and_then(|id| id.as_str().map(str::to_owned)),
             headers: Headers {
                 authorization: multi.authorization.or(single.authorization),
                 content_type: multi.content_type.or(single.content_type),

@@ -30,7 +30,7 @@ pub mod contact;
 pub mod email;
 pub mod error;
 pub mod event;
-pub mod http;
+pub mod handler;
 pub mod item;
 mod json;
 pub mod log;

@@ -58,10 +58,12 @@ fn filter() -> Targets {
     } else {
         Targets::from_str(&asked).unwrap_or_default()
     };
-    match filter.default_level() {
+    let filter = match filter.default_level() {
         None => filter.with_default(LevelFilter::TRACE),
         Some(_) => filter,
-    }
+    };
+    // Its errors can quote a payload or a client context.
+    filter.with_target("lambda_runtime", LevelFilter::OFF)
 }
 
 /// What is known of a request when it ends.

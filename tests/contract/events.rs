@@ -88,10 +88,37 @@ async fn the_path_is_met_with_and_without_the_stage_and_no_other_way() {
         assert_eq!(http(path, json!(stage)).await, 404, "{path} on {stage}");
     }
     let mut rest = request.rest_event();
+    rest["resource"] = json!("/{proxy+}");
     rest["path"] = json!("/Prod/api/contacts");
     assert_eq!(service.invoke(&rest).await.status, 200);
     rest["path"] = json!("/Test/api/contacts");
     assert_eq!(service.invoke(&rest).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_rest_api_behind_a_base_path_is_recognised_by_its_resource() {
+    let service = service().await;
+    let mut event = service.request("Ada", "ada@acme.de").rest_event();
+    event["path"] = json!("/crm/v1/api/contacts");
+    assert_eq!(service.invoke(&event).await.status, 201);
+    event["rawPath"] = json!("/crm/v1/api/contacts");
+    event["version"] = json!("2.0");
+    assert_eq!(service.invoke(&event).await.status, 200);
+    event["resource"] = json!("/{proxy+}");
+    assert_eq!(service.invoke(&event).await.status, 404);
+}
+
+#[tokio::test]
+async fn an_event_with_an_http_context_is_of_format_2() {
+    let service = service().await;
+    let mut event = service.request("Ada", "ada@acme.de").event();
+    event["version"] = json!("1.0");
+    event["resource"] = json!("/api/contacts");
+    event["httpMethod"] = json!("GET");
+    event["path"] = json!("/elsewhere");
+    assert_eq!(service.invoke(&event).await.status, 201);
+    event["rawPath"] = json!("/elsewhere");
+    assert_eq!(service.invoke(&event).await.status, 404, "only 1.0 has a resource");
 }
 
 #[tokio::test]
@@ -142,8 +169,6 @@ async fn anything_else_is_an_invocation_error_and_the_process_lives() {
     balancer["requestContext"] = json!({"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:x"}});
     let mut authorizer = good.clone();
     authorizer["type"] = json!("REQUEST");
-    let mut future = good.clone();
-    future["version"] = json!("3.0");
     for event in [
         json!({}),
         json!([]),
@@ -158,12 +183,11 @@ async fn anything_else_is_an_invocation_error_and_the_process_lives() {
         without(&good, &["requestContext", "http", "method"]),
         balancer,
         authorizer,
-        future,
     ] {
         let error = error_of(&service, &event.to_string()).await;
         assert!(!error.to_string().contains("ada@"), "{error}");
         let message = "the event is neither an API Gateway HTTP API event (2.0) nor a REST API proxy event (1.0)";
-        assert_eq!(error["errorMessage"], message);
+        assert_eq!(error["errorMessage"], message, "{event}");
     }
     for payload in [&b""[..], b"{", b"ada@acme.de", b"{\"body\": \"\xff\"}"] {
         let outcome = service.while_running(service.runtime_api.invoke(payload)).await;

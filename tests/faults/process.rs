@@ -1,27 +1,15 @@
 //! Processes that are frozen, killed, or busy with a request that hangs.
 
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{path::Path, process::Command, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use harness::{
     function::Function,
     proxy::Fault,
-    runtime_api::Outcome,
     service::{Answer, Service},
 };
 use serde_json::Value;
-use tokio::{
-    io::AsyncReadExt as _,
-    net::{TcpListener, TcpSocket},
-    sync::Notify,
-    task::JoinSet,
-    time::timeout,
-};
+use tokio::{net::TcpSocket, task::JoinSet, time::timeout};
 
 use crate::{BINARY, entries};
 
@@ -198,208 +186,18 @@ async fn a_connection_that_died_between_start_and_first_invocation_costs_no_requ
     assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
 }
 
-/// Sends this many requests at once. Each results in a status.
-fn send_at_once(service: &Arc<Service>, count: usize) -> JoinSet<u16> {
-    let mut requests = JoinSet::new();
-    for n in 0..count {
-        let service = Arc::clone(service);
-        requests.spawn(async move {
-            let request = service.request("Ada", &format!("ada{n}@acme.de"));
-            service.send(&request).await.status
-        });
-    }
-    requests
-}
-
 #[tokio::test]
-async fn a_pool_full_of_dead_connections_costs_no_request_its_response() {
-    const CONNECTIONS: usize = 16;
-    let service = Service::without_process(BINARY).await;
-    service.add_process(&[("AWS_LAMBDA_MAX_CONCURRENCY", &CONNECTIONS.to_string())]);
-    let service = Arc::new(service);
-    service.proxy.hold();
-    let burst = send_at_once(&service, CONNECTIONS);
-    service.while_running(service.proxy.wait_for_calls(CONNECTIONS)).await;
-    service.proxy.release();
-    assert_eq!(burst.join_all().await, [201; CONNECTIONS]);
-    let last = service
-        .proxy
-        .calls()
-        .iter()
-        .map(|call| call.connection)
-        .max()
-        .expect("calls");
-    assert!(last >= CONNECTIONS, "{last}");
-    service
-        .proxy
-        .plan(move |_, call| (call.connection <= last).then_some(Fault::ResetBefore));
-    for n in 0..CONNECTIONS {
-        let answer = service
-            .send(&service.request("Grace", &format!("grace{n}@acme.de")))
-            .await;
-        assert_eq!(answer.status, 201, "{n}: {answer:?}");
-    }
-}
-
-/// Compiles a C file of this folder into a library that replaces functions of the C library in a process (`LD_PRELOAD`).
-fn library(name: &str) -> String {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/faults/{name}.c"));
-    let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.so"));
-    let status = Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .args([&library, &source])
-        .status();
-    assert!(status.expect("a C compiler, which cargo links with").success());
-    library.to_str().expect("UTF-8").to_owned()
-}
-
-#[tokio::test]
-async fn a_clock_before_1970_stops_the_start_with_a_line_that_says_so() {
-    let service = Service::without_process(BINARY).await;
-    let function = service.process(&[("LD_PRELOAD", &library("clock_before_1970"))]);
-    let lines = service.refused(function).await;
-    assert!(lines.concat().contains("clock is set before 1970"), "{lines:?}");
-}
-
-/// A name look-up can't be cancelled, so each keeps its thread.
-#[tokio::test]
-async fn name_look_ups_that_hang_take_eight_threads_and_each_request_gets_its_response() {
-    let service = Arc::new(Service::without_process(BINARY).await);
-    let function = service.process(&[
-        ("LD_PRELOAD", &library("hanging_look_up")),
-        ("AWS_LAMBDA_MAX_CONCURRENCY", "64"),
-        (
-            "AWS_ENDPOINT_URL_DYNAMODB",
-            &service.proxy.url.replace("127.0.0.1", "localhost"),
-        ),
-    ]);
-    assert_eq!(send_at_once(&service, 64).join_all().await, [503; 64]);
-    let threads = std::fs::read_dir(format!("/proc/{}/task", function.id().expect("it runs"))).expect("Linux");
-    assert_eq!(threads.count(), 1 + 8, "its own and the look-ups'");
-    function.stop().await;
-}
-
-#[tokio::test]
-async fn a_log_that_nobody_reads_costs_no_request_its_response() {
-    const REQUESTS: usize = 400;
-    let service = Service::without_process(BINARY).await;
-    let mut process = tokio::process::Command::new(BINARY)
-        .env_clear()
-        .envs(service.environment(&[]))
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("the function's binary");
-    let request = service.request("Ada", "ada@acme.de");
-    // A pipe holds 64 KiB, and an entry is longer than 200 bytes.
-    let refused = request.clone().without("authorization");
-    for _ in 0..REQUESTS {
-        assert_eq!(service.send(&refused).await.status, 401);
-    }
-    // Once that is read, the next entry can be written.
-    let mut stdout = process.stdout.take().expect("it is a pipe");
-    let mut text = Vec::new();
-    while text.len() < 48 * 1024 {
-        assert_ne!(stdout.read_buf(&mut text).await.expect("it can be read"), 0);
-    }
-    assert_eq!(service.send(&request).await.status, 201);
-    process.kill().await.expect("it runs");
-    stdout.read_to_end(&mut text).await.expect("it can be read");
-    let text = String::from_utf8(text).expect("UTF-8");
-    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let entries = entries(&lines);
-    assert_eq!(entries.len(), lines.len(), "whole lines only");
-    let last = entries.last().expect("an entry");
-    assert_eq!(last["outcome"], "created");
-    let dropped = last["droppedEntries"].as_u64().expect("it says how many were dropped");
-    assert!(dropped > 0);
-    assert_eq!(usize::try_from(dropped).expect("a few") + entries.len(), REQUESTS + 1);
-}
-
-#[tokio::test]
-async fn a_process_without_a_runtime_api_ends_and_says_so_once() {
+async fn a_process_without_a_runtime_api_ends_and_says_so() {
     // Bound and not listening: connections are refused.
-    let refusing = TcpSocket::new_v4().expect("a socket");
-    refusing.bind(([127, 0, 0, 1], 0).into()).expect("a port");
-    let closing = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let addresses = [refusing.local_addr(), closing.local_addr()].map(|address| address.expect("bound").to_string());
-    tokio::spawn(async move { while closing.accept().await.is_ok() {} });
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let address = socket.local_addr().expect("bound").to_string();
     let service = Service::without_process(BINARY).await;
-    for address in addresses {
-        for concurrency in ["1", "64"] {
-            let variables = [
-                ("AWS_LAMBDA_RUNTIME_API", &*address),
-                ("AWS_LAMBDA_MAX_CONCURRENCY", concurrency),
-            ];
-            let function = service.process(&variables);
-            assert!(!function.end().status().await.success());
-            let lines = function.stop().await;
-            assert_eq!(lines.len(), 1, "{lines:?}");
-            assert!(lines[0].contains("no more invocations"), "{lines:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_process_that_gets_no_more_invocations_ends_with_its_last_response() {
-    let service = Arc::new(Service::without_process(BINARY).await);
-    let given_up = Arc::new(Notify::new());
-    let function = Function::start(
-        Path::new(BINARY),
-        &service.environment(&[("AWS_LAMBDA_MAX_CONCURRENCY", "4")]),
-        {
-            let given_up = Arc::clone(&given_up);
-            move |line| {
-                if line.contains("no more invocations") {
-                    given_up.notify_one();
-                }
-            }
-        },
-    )
-    .expect("the function's binary");
-    service.proxy.hold();
-    let requests = send_at_once(&service, 2);
-    service.proxy.wait_for_calls(2).await;
-    service.runtime_api.hand_out_no_more();
-    tokio::select! {
-        given_up = timeout(Duration::from_mins(1), given_up.notified()) => given_up.expect("it gives up"),
-        status = async { function.end().status().await } => panic!("it ended: {status}"),
-    }
-    service.proxy.release();
-    assert_eq!(requests.join_all().await, [201, 201]);
+    let function = service.process(&[("AWS_LAMBDA_RUNTIME_API", &address)]);
     assert!(!function.end().status().await.success());
     let lines = function.stop().await;
-    assert_eq!(entries(&lines).len(), 2, "{lines:?}");
-    assert_eq!(lines.len(), 3, "it says once that it ends: {lines:?}");
-}
-
-#[tokio::test]
-async fn client_context_and_cognito_identity_are_never_read() {
-    for concurrency in ["1", "4"] {
-        let service = Service::without_process(BINARY).await;
-        service.add_process(&[("AWS_LAMBDA_MAX_CONCURRENCY", concurrency)]);
-        let event = service.request("Ada", "ada@acme.de").event().to_string();
-        for text in [
-            "no JSON: ada@acme.de",
-            r#"{"custom":{"dd":{"trace":"ada@acme.de"}}}"#,
-            "[]",
-        ] {
-            for name in ["Lambda-Runtime-Client-Context", "Lambda-Runtime-Cognito-Identity"] {
-                let deadline = SystemTime::now() + Duration::from_secs(10);
-                let headers = vec![(name, text.to_owned())];
-                let outcome = service
-                    .while_running(service.runtime_api.invoke_with(&event, deadline, headers))
-                    .await;
-                let Outcome::Response(response) = outcome else {
-                    panic!("{name}: {text}: {outcome:?}")
-                };
-                assert!(matches!(Answer::of(&response).status, 200 | 201), "{name}: {text}");
-            }
-        }
-        let lines = service.stop().await;
-        assert_eq!(entries(&lines).len(), lines.len(), "{lines:?}");
-        assert!(!lines.concat().contains("ada@"), "{lines:?}");
-    }
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("Runtime API"), "{lines:?}");
 }
 
 #[tokio::test]

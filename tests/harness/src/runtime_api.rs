@@ -37,7 +37,6 @@ struct Invocation {
     id: String,
     event: Vec<u8>,
     deadline: SystemTime,
-    headers: Vec<(&'static str, String)>,
 }
 
 /// How long a process may take to ask for an invocation, and then to end it, on a very busy machine. It only keeps the tests
@@ -49,7 +48,6 @@ struct Shared {
     next: AsyncMutex<mpsc::UnboundedReceiver<Invocation>>,
     running: Mutex<HashMap<String, oneshot::Sender<Outcome>>>,
     polls: watch::Sender<usize>,
-    is_failing: watch::Sender<bool>,
 }
 
 /// A Runtime API for any number of processes of one function; it ends when it is dropped.
@@ -78,7 +76,6 @@ impl RuntimeApi {
             next: AsyncMutex::new(next),
             running: Mutex::default(),
             polls: watch::channel(0).0,
-            is_failing: watch::channel(false).0,
         });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
@@ -119,21 +116,11 @@ impl RuntimeApi {
     }
 
     /// Invokes the function with this deadline.
-    pub async fn invoke_with_deadline(&self, event: impl AsRef<[u8]>, deadline: SystemTime) -> Outcome {
-        self.invoke_with(event, deadline, vec![]).await
-    }
-
-    /// Invokes the function with a deadline and further headers of the Runtime API.
     ///
     /// # Panics
     ///
     /// No process asks for the invocation, or none ends it.
-    pub async fn invoke_with(
-        &self,
-        event: impl AsRef<[u8]>,
-        deadline: SystemTime,
-        headers: Vec<(&'static str, String)>,
-    ) -> Outcome {
+    pub async fn invoke_with_deadline(&self, event: impl AsRef<[u8]>, deadline: SystemTime) -> Outcome {
         let (answered, answer) = oneshot::channel();
         let id = Uuid::new_v4().to_string();
         self.shared
@@ -145,7 +132,6 @@ impl RuntimeApi {
             id,
             event: event.as_ref().to_owned(),
             deadline,
-            headers,
         };
         self.shared
             .queue
@@ -156,11 +142,6 @@ impl RuntimeApi {
             .await
             .expect("the invocation is ended")
             .expect("the Runtime API is there")
-    }
-
-    /// From now on, a process that asks for an invocation gets a 500, also one that is waiting. Responses are taken as before.
-    pub fn hand_out_no_more(&self) {
-        self.shared.is_failing.send_replace(true);
     }
 
     /// Waits until processes have asked for an invocation this many times.
@@ -179,27 +160,12 @@ impl RuntimeApi {
 
 async fn next_invocation(State(shared): State<Arc<Shared>>) -> Response<Body> {
     shared.polls.send_modify(|polls| *polls += 1);
-    let mut is_failing = shared.is_failing.subscribe();
-    let invocation = tokio::select! {
-        biased;
-        _ = is_failing.wait_for(|&is_failing| is_failing) => None,
-        invocation = async { shared.next.lock().await.recv().await } => invocation,
-    };
-    let Some(Invocation {
-        id,
-        event,
-        deadline,
-        headers,
-    }) = invocation
-    else {
+    // The queue lives as long as the server.
+    let Some(Invocation { id, event, deadline }) = shared.next.lock().await.recv().await else {
         return status(StatusCode::INTERNAL_SERVER_ERROR);
     };
     let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let mut response = Response::builder();
-    for (name, value) in headers {
-        response = response.header(name, value);
-    }
-    response
+    Response::builder()
         .header("Content-Type", "application/json")
         .header("Lambda-Runtime-Aws-Request-Id", id)
         .header("Lambda-Runtime-Deadline-Ms", deadline.to_string())

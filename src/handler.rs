@@ -10,19 +10,19 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use chrono::Utc;
 use futures_util::FutureExt as _;
 use lambda_http::{
-    Body as ResponseBody,
+    Body as ResponseBody, LambdaEvent,
     aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayV2httpResponse},
     http::{HeaderMap, HeaderValue, StatusCode, header},
 };
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{json, value::RawValue};
 
 use crate::{
     api_key::KeyHash,
     budget,
     contact::{Contact, StoredContact},
     error::{Error, location},
-    event::{Body, Event, Invocation, NotAnApiGatewayEvent, PayloadFormat},
+    event::{Body, Event, NotAnApiGatewayEvent, PayloadFormat},
     log::RequestLog,
     new_contact::{InvalidBody, NewContact},
     store::{Access, Fault, Store, Written},
@@ -37,28 +37,26 @@ struct Success {
     created: bool,
 }
 
-/// Handles one invocation. Whatever the caller or the database does, it returns one of the contract's responses, as JSON, and
-/// writes one log entry.
+/// Handles one invocation. Whatever the caller or the database does, it returns one of the contract's responses and writes one
+/// log entry.
 ///
 /// # Errors
 ///
 /// The payload isn't an API Gateway proxy event. Then there is no caller to respond to, and the invocation fails.
-///
-/// # Panics
-///
-/// Never: a response is a struct of strings and numbers, which can always be written as JSON.
-pub async fn handle(store: &Store, invocation: Invocation) -> Result<Vec<u8>, NotAnApiGatewayEvent> {
-    let time = budget::for_request(invocation.deadline, SystemTime::now());
-    let event = Event::parse(&invocation.payload)?;
-    drop(invocation.payload);
+pub async fn handle(
+    store: &Store,
+    LambdaEvent { payload, context }: LambdaEvent<Box<RawValue>>,
+) -> Result<Response, NotAnApiGatewayEvent> {
+    let time = budget::for_request(context.deadline(), SystemTime::now());
+    let event = Event::parse(payload.get())?;
+    drop(payload);
     let format = event.format;
-    let mut log = RequestLog::start(invocation.request_id, event.request_id.clone());
+    let mut log = RequestLog::start(context.request_id, event.request_id.clone());
     let usage = log.usage.clone();
     // With the SDK's calls in it, this future is about 16 KB. Boxed, it isn't copied by the layers above.
     let work = Box::pin(usage.of(create_contact(store, event, &mut log)));
     let result = in_time(time, work).await;
-    let response = respond(format, result, log);
-    Ok(serde_json::to_vec(&response).expect("a response is JSON"))
+    Ok(respond(format, result, log))
 }
 
 /// Does a request's work. A panic, or running out of time, becomes a failure.
@@ -133,9 +131,9 @@ async fn create_contact(store: &Store, event: Event, log: &mut RequestLog) -> Re
     }
 }
 
-/// The path is taken literally, with or without the event's stage before it.
+/// The path is taken literally, with or without the event's stage before it. In 1.0, the resource may match instead.
 fn is_the_path(event: &Event) -> bool {
-    if event.path == PATH {
+    if event.path == PATH || event.resource.as_deref() == Some(PATH) {
         return true;
     }
     let after_stage = event
@@ -189,7 +187,7 @@ fn is_json(content_type: &[u8]) -> bool {
 /// A response, in the payload format of its event.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum Response {
+pub enum Response {
     /// For REST APIs: all headers in `multiValueHeaders`.
     V1(ApiGatewayProxyResponse),
     /// For HTTP APIs and function URLs: all headers in `headers`.
