@@ -11,27 +11,17 @@
 //! | connect | 1 s | a handshake inside a region takes milliseconds, and counts towards its attempt |
 //! | operation | none of its own | the request's time ends it |
 //! | backoff | 50 ms, doubled each time, with full jitter, 1 s at most | a burst's throttled writes spread out, and three retries fit |
-//! | attempts over pooled connections | 2 | a retry usually finds a live one; later attempts open new connections, in case the whole pool is dead |
 //! | attempts | 4 | the fourth begins at most 4.85 s into a request whose database hangs, and is cut short by the request's time |
 //!
 //! The template gives the function 10 seconds, so its deadline never shortens the 6 seconds of a request.
 
 use std::time::{Duration, SystemTime};
 
-/// How many threads may look up host names. Each is busy for as long as the machine's resolver takes.
-pub(crate) const NAME_LOOKUPS: usize = 8;
-/// The pauses between attempts to get an invocation from Lambda. If the attempt after the last pause fails, the process ends.
-pub(crate) const RUNTIME_API_PAUSES: [Duration; 3] = [
-    Duration::from_millis(50),
-    Duration::from_millis(200),
-    Duration::from_secs(1),
-];
 pub(crate) const OPEN_CONNECTION: Duration = Duration::from_millis(250);
 pub(crate) const REQUEST: Duration = Duration::from_secs(6);
 pub(crate) const ATTEMPT: Duration = Duration::from_millis(1_500);
 pub(crate) const CONNECT: Duration = Duration::from_secs(1);
 pub(crate) const ATTEMPTS: u32 = 4;
-pub(crate) const POOLED_ATTEMPTS: u32 = 2;
 pub(crate) const INITIAL_BACKOFF: Duration = Duration::from_millis(50);
 pub(crate) const MAX_BACKOFF: Duration = Duration::from_secs(1);
 

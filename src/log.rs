@@ -4,22 +4,18 @@
 //! or a body. CloudWatch counts these entries by their `outcome` with a metric filter, so they need no metric of their own.
 //! Everything else goes through `tracing`. At finer levels, the libraries would log requests and items. `Cargo.toml` compiles
 //! all messages below a warning out of the binary.
-//!
-//! A log that is not read must not stop the service. If an entry can't be written to standard output immediately, it is
-//! dropped, and the next request's entry says how many were dropped.
 
 use std::{
     env,
-    io::{self, Write},
+    io::{self, Write as _},
     panic,
     str::FromStr,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
 use chrono::{SecondsFormat, Utc};
 use lambda_http::http::StatusCode;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
@@ -37,7 +33,7 @@ pub fn init() {
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
-        .with_writer(|| Output);
+        .with_writer(io::stdout);
     tracing_subscriber::registry().with(filter()).with(events).init();
     panic::set_hook(Box::new(|panic| {
         // A panic's message may contain a value; its location never does.
@@ -117,14 +113,6 @@ struct RequestEntry<'a> {
     /// How long the process took to start, in its first request's entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     init_ms: Option<f64>,
-    /// How many entries were dropped since the last one that was written.
-    #[serde(skip_serializing_if = "is_zero")]
-    dropped_entries: u32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives the field by reference")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
 
 impl RequestLog {
@@ -148,7 +136,6 @@ impl RequestLog {
         let operation = fault
             .map(|fault| fault.operation)
             .or(usage.operation.filter(|_| status.is_server_error()));
-        let dropped_entries = DROPPED_ENTRIES.swap(0, Ordering::Relaxed);
         let entry = RequestEntry {
             timestamp: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
             level: if status.is_server_error() { "ERROR" } else { "INFO" },
@@ -169,14 +156,12 @@ impl RequestLog {
             throttling_reasons: fault.map_or(&[], |fault| &fault.throttling_reasons),
             dynamodb_request_id: fault.and_then(|fault| fault.request_id.as_deref()),
             init_ms: init_time().map(milliseconds),
-            dropped_entries,
         };
         // A struct of numbers and strings, which `serde_json` can always write.
         let mut line = serde_json::to_vec(&entry).expect("an entry is JSON");
         line.push(b'\n');
-        if !write_line(&line) {
-            DROPPED_ENTRIES.fetch_add(dropped_entries, Ordering::Relaxed);
-        }
+        // One write, so that lines of concurrent requests don't mix. There is nowhere to report an error.
+        let _ = io::stdout().lock().write_all(&line);
     }
 }
 
@@ -199,44 +184,6 @@ fn init_time() -> Option<Duration> {
         .map(Duration::from_micros)
 }
 
-/// How many entries could not be written.
-static DROPPED_ENTRIES: AtomicU32 = AtomicU32::new(0);
-
-/// How many bytes a ready pipe accepts in one write without blocking (POSIX, `PIPE_BUF` on Linux).
-const PIPE_BYTES: usize = 4096;
-
-/// Writes a line if that doesn't block. Returns whether it was written.
-///
-/// The process has one thread. If a full pipe blocked it, no request would get a response and no timeout would fire.
-fn write_line(line: &[u8]) -> bool {
-    let stdout = io::stdout();
-    let mut ready = [PollFd::new(&stdout, PollFlags::OUT)];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let takes_it = line.len() <= PIPE_BYTES
-        && poll(&mut ready, Some(&at_once)).is_ok()
-        && ready[0].revents().contains(PollFlags::OUT);
-    // One write, so that lines of concurrent requests don't mix.
-    let is_written = takes_it && stdout.lock().write_all(line).is_ok();
-    if !is_written {
-        DROPPED_ENTRIES.fetch_add(1, Ordering::Relaxed);
-    }
-    is_written
-}
-
-/// Standard output for `tracing`, which hands over one line at a time.
-struct Output;
-
-impl Write for Output {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        write_line(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,10 +195,5 @@ mod tests {
             "1234.567"
         );
         assert_eq!(milliseconds(Duration::from_nanos(1_500)).to_string(), "0.002");
-    }
-
-    #[test]
-    fn a_line_too_long_for_one_write_is_not_written() {
-        assert!(!write_line(&[b'a'; PIPE_BYTES + 1]));
     }
 }

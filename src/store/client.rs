@@ -3,13 +3,10 @@
 //! It is built without `aws-config`, which would read profiles and set up credential providers that a function never needs,
 //! and so make every start slower.
 
-use std::sync::OnceLock;
-
 use aws_sdk_dynamodb::{
     Client,
     config::{
         BehaviorVersion, Credentials, Region, SharedHttpClient, StalledStreamProtectionConfig,
-        http::HttpRequest,
         retry::{RetryConfig, RetryPartition, TokenBucket},
         timeout::TimeoutConfig,
     },
@@ -18,19 +15,17 @@ use aws_smithy_http_client::{
     Connector,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector, http_client_fn,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
 
 use super::{
-    fault::{IgnoreImpossibleDates, LimitResponses, RefuseEmptyResponses, TransientErrors},
+    fault::{RefuseEmptyResponses, TransientErrors},
     usage::CountAttempts,
 };
 use crate::{budget, config::Config};
 
 /// Builds the client that a configuration describes.
 pub(super) fn client(config: &Config) -> Client {
-    // The time to connect is a setting of the connectors below.
+    // The time to connect is a setting of the connector below.
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(budget::ATTEMPT)
         .build();
@@ -61,9 +56,7 @@ pub(super) fn client(config: &Config) -> Client {
         .retry_partition(quota)
         .retry_classifier(TransientErrors)
         .interceptor(CountAttempts)
-        .interceptor(LimitResponses)
         .interceptor(RefuseEmptyResponses)
-        .interceptor(IgnoreImpossibleDates)
         // Each attempt has a timeout, so watching its throughput isn't needed.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Some(endpoint) = &config.endpoint {
@@ -79,56 +72,14 @@ fn http_client(roots: &[u8]) -> SharedHttpClient {
         // The builder never fails: it only stores what the connector reads later. `config` has left out the certificates that
         // could make the TLS library panic.
         .expect("a TLS context of a trust store");
-    let connector = SharedHttpConnector::new(Connections {
-        pooled: connector(&tls, None),
-        unpooled: OnceLock::new(),
-        tls,
-    });
-    http_client_fn(move |_, _| connector.clone())
-}
-
-fn connector(tls: &TlsContext, max_idle: Option<usize>) -> Connector {
-    let mut builder = Connector::builder()
-        .connector_settings(
-            HttpConnectorSettings::builder()
-                .connect_timeout(budget::CONNECT)
-                .build(),
-        )
+    let settings = HttpConnectorSettings::builder()
+        .connect_timeout(budget::CONNECT)
+        .build();
+    let connector = Connector::builder()
+        .connector_settings(settings)
         .tls_provider(Provider::rustls(CryptoMode::Ring))
-        .tls_context(tls.clone());
-    builder.set_pool_max_idle_per_host(max_idle);
-    builder.build()
-}
-
-/// A pool of connections, and new connections for the last attempts.
-///
-/// A pool can be full of dead connections: a burst leaves many idle ones, and the other side closes them while Lambda has
-/// frozen the process, or after a network fault. Then each attempt would get another dead one.
-#[derive(Debug)]
-struct Connections {
-    pooled: Connector,
-    /// Built when it is first needed.
-    unpooled: OnceLock<Connector>,
-    tls: TlsContext,
-}
-
-impl HttpConnector for Connections {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if attempt(&request) <= budget::POOLED_ATTEMPTS {
-            self.pooled.call(request)
-        } else {
-            self.unpooled
-                .get_or_init(|| connector(&self.tls, Some(0)))
-                .call(request)
-        }
-    }
-}
-
-/// Which attempt a request is, counted from 1. The SDK sends the number in a header.
-fn attempt(request: &HttpRequest) -> u32 {
-    request
-        .headers()
-        .get("amz-sdk-request")
-        .and_then(|pairs| pairs.strip_prefix("attempt=")?.split(';').next()?.parse().ok())
-        .unwrap_or(1)
+        .tls_context(tls)
+        .build();
+    let connector = SharedHttpConnector::new(connector);
+    http_client_fn(move |_, _| connector.clone())
 }

@@ -7,8 +7,7 @@
 //! | any 5xx | yes | 503 |
 //! | connection refused, reset or closed; a name that doesn't resolve; a TLS handshake that fails | yes | 503 |
 //! | no response within the attempt's time | yes | 503 |
-//! | a response with an item that was not asked for | no | 503 |
-//! | a response that is not HTTP, empty, cut off, without end, not DynamoDB's JSON, or a batch without `Responses` | yes | 503 |
+//! | a response that is not HTTP, empty, cut off, not DynamoDB's JSON, or a batch without `Responses` | yes | 503 |
 //! | a conflicting write: `TransactionConflictException`, `ReplicatedWriteConflictException` | yes | 503 |
 //! | the clock was wrong: `InvalidSignatureException`, `RequestTimeTooSkewed`, `RequestExpired` | yes: the SDK corrects its clock with each response | 500 |
 //! | `AccessDeniedException`, `UnrecognizedClientException`, `ExpiredTokenException`: credentials never change in a process | no | 500 |
@@ -18,16 +17,12 @@
 //!
 //! The SDK retries the transient errors that it knows. [`TransientErrors`] makes it retry the others too.
 
-use std::{fmt, mem};
+use std::fmt;
 
-use aws_runtime::service_clock_skew::DisableClockSkewCorrection;
 use aws_sdk_dynamodb::{
     config::{
         ConfigBag, Intercept, RuntimeComponents,
-        interceptors::{
-            AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextMut,
-            BeforeDeserializationInterceptorContextRef, InterceptorContext,
-        },
+        interceptors::{AfterDeserializationInterceptorContextRef, InterceptorContext},
         retry::{ClassifyRetry, RetryAction},
     },
     error::{BoxError, ConnectorError, ProvideErrorMetadata, SdkError},
@@ -38,9 +33,6 @@ use aws_sdk_dynamodb::{
     },
     types::ThrottlingReason,
 };
-use aws_smithy_types::body::SdkBody;
-use chrono::{DateTime, Datelike as _};
-use http_body_util::Limited;
 
 use crate::item::MalformedItem;
 
@@ -162,7 +154,6 @@ impl Fault {
             throttling_reasons: reasons
                 .iter()
                 .filter_map(|reason| identifier(reason.reason()?))
-                .take(MOST_REASONS)
                 .collect(),
             request_id: error
                 .raw_response()
@@ -170,9 +161,6 @@ impl Fault {
         }
     }
 }
-
-/// How many throttling reasons are logged. A call exceeds one or two limits, and an entry that is too long would be dropped.
-const MOST_REASONS: usize = 8;
 
 /// An error code, a throttling reason or a request id as DynamoDB writes them. They come from the network and go to the
 /// log, so any other or longer text is dropped.
@@ -309,64 +297,6 @@ impl Intercept for RefuseEmptyResponses {
             .is_some_and(|output| output.responses.is_none());
         if is_empty || has_no_batch {
             return Err("the response is empty".into());
-        }
-        Ok(())
-    }
-}
-
-/// Reads no more of a response than DynamoDB can send. One without an end would fill the memory until its attempt ends.
-#[derive(Debug)]
-pub(super) struct LimitResponses;
-
-impl LimitResponses {
-    /// Two items of 400 KB, DynamoDB's limit for one. In JSON, an escaped character takes six.
-    const BYTES: usize = 5 * 1024 * 1024;
-}
-
-impl Intercept for LimitResponses {
-    fn name(&self) -> &'static str {
-        "LimitResponses"
-    }
-
-    fn modify_before_deserialization(
-        &self,
-        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let body = context.response_mut().body_mut();
-        *body = SdkBody::from_body_1_x(Limited::new(mem::replace(body, SdkBody::taken()), Self::BYTES));
-        Ok(())
-    }
-}
-
-/// Ignores a `Date` that no clock shows. The SDK corrects its clock with the `Date` of each response, but it can't sign a call
-/// after the year 9999: it would panic before each further call, so no other `Date` could correct the clock again.
-#[derive(Debug)]
-pub(super) struct IgnoreImpossibleDates;
-
-impl Intercept for IgnoreImpossibleDates {
-    fn name(&self) -> &'static str {
-        "IgnoreImpossibleDates"
-    }
-
-    fn read_after_transmit(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        const LAST_YEAR: i32 = 2999;
-        let date = context
-            .response()
-            .headers()
-            .get("date")
-            .map(DateTime::parse_from_rfc2822);
-        if date.is_some_and(|date| date.is_ok_and(|date| date.year() > LAST_YEAR)) {
-            // Until the end of this operation.
-            config
-                .interceptor_state()
-                .store_put(DisableClockSkewCorrection::from(true));
         }
         Ok(())
     }

@@ -250,21 +250,6 @@ async fn an_entry_has_the_reasons_that_dynamodb_gave_for_throttling_and_no_other
 }
 
 #[tokio::test]
-async fn an_entry_has_at_most_eight_throttling_reasons() {
-    let service = Service::without_process(BINARY).await;
-    service.add_process(&[]);
-    let reasons = vec![json!({"reason": "TableWriteKeyRangeThroughputExceeded"}); 1_000];
-    let body: &str = json!({"__type": "ThrottlingException", "throttlingReasons": reasons})
-        .to_string()
-        .leak();
-    service.proxy.plan(move |_, _| Some(Fault::Body(400, body)));
-    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-    assert_eq!(answer.status, 503);
-    let entry = entries(&service).await.remove(0);
-    assert_eq!(entry["throttlingReasons"].as_array().unwrap().len(), 8, "{entry}");
-}
-
-#[tokio::test]
 async fn a_workspace_that_can_not_be_read_is_404_for_the_caller_and_a_fault_in_the_log() {
     let service = Service::without_process(BINARY).await;
     service.put_workspace(&service.workspace_id, "not a uuid").await;

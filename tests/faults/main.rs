@@ -60,7 +60,7 @@ const fn transient(status: u16, code: &'static str, word: &'static str) -> Case 
 
 /// The errors in the table of `src/store/fault.rs` that one broken call can cause, and some others.
 #[rustfmt::skip]
-const FAULTS: [Case; 27] = [
+const FAULTS: [Case; 26] = [
     transient(400, "ThrottlingException", "throttled"),
     transient(400, "ProvisionedThroughputExceededException", "throttled"),
     transient(400, "RequestLimitExceeded", "throttled"),
@@ -77,7 +77,6 @@ const FAULTS: [Case; 27] = [
     case(Fault::HangBefore,   true,  503, "timed_out",  false,   false),
     case(Fault::HangAfter,    true,  503, "timed_out",  true,    false),
     case(Fault::Cut,          true,  503, "unreadable",  true,    true),
-    case(Fault::Endless,      true,  503, "unreadable",  true,    true),
     case(Fault::NotJson,      true,  503, "unreadable",  true,    true),
     case(Fault::Empty,        true,  503, "unreadable",  true,    true),
     case(Fault::NotHttp,      true,  503, "unreadable",  true,    false),

@@ -5,9 +5,8 @@ use std::{
     time::Duration,
 };
 
-use harness::{fixture::key_hash, proxy::Fault, service::Service};
+use harness::{proxy::Fault, service::Service};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::{ATTEMPTS, BINARY, break_first, entries};
 
@@ -51,82 +50,6 @@ async fn keys_that_were_left_out_are_asked_for_again_and_only_those() {
     );
 }
 
-/// A response can be another call's, for example after an error of a proxy. Its items would be another tenant's.
-#[tokio::test]
-async fn an_item_that_was_not_asked_for_is_not_taken() {
-    let service = Service::start(BINARY).await;
-    let (api_keys, workspaces) = (&service.tables.api_keys, &service.tables.workspaces);
-    let tenant = Uuid::new_v4().to_string();
-    let other = Uuid::new_v4().to_string();
-    let hash = key_hash(&service.key);
-    let key =
-        |hash: &str| json!({"keyHash": {"S": hash}, "tenantId": {"S": tenant}, "scopes": {"SS": ["contacts:write"]}});
-    let workspace = |id: &str| json!({"workspaceId": {"S": id}, "tenantId": {"S": tenant}});
-    let batch = |key: Value, workspace: Value| json!({"Responses": {api_keys: [key], workspaces: [workspace]}});
-    let contact = |workspace_id: &str, email_key: &str| {
-        let item = json!({"workspaceId": {"S": workspace_id}, "emailKey": {"S": email_key}, "id": {"S": other}});
-        json!({"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "Item": item})
-    };
-    let request = service.request("Ada", "ada@acme.de");
-    let without_address = service.request("Ada", "no address");
-    let id = &*service.workspace_id;
-    // The first three are right, so that the others are refused for nothing but their keys.
-    for (request, operation, status, body, expected) in [
-        (&request, "BatchGetItem", 200, batch(key(&hash), workspace(id)), 201),
-        (&without_address, "GetItem", 200, json!({"Item": key(&hash)}), 400),
-        (&request, "PutItem", 400, contact(id, "ada@acme.de"), 200),
-        (
-            &request,
-            "BatchGetItem",
-            200,
-            batch(key(&key_hash("other")), workspace(id)),
-            503,
-        ),
-        (&request, "BatchGetItem", 200, batch(key(&hash), workspace(&other)), 503),
-        (
-            &request,
-            "BatchGetItem",
-            200,
-            batch(key(&hash), json!({"tenantId": {"S": tenant}})),
-            503,
-        ),
-        (
-            &without_address,
-            "GetItem",
-            200,
-            json!({"Item": key(&key_hash("other"))}),
-            503,
-        ),
-        (&request, "PutItem", 400, contact(&other, "ada@acme.de"), 503),
-        (&request, "PutItem", 400, contact(id, "grace@acme.de"), 503),
-    ] {
-        let text: &str = body.to_string().leak();
-        service
-            .proxy
-            .plan(move |_, call| (call.operation == operation).then_some(Fault::Body(status, text)));
-        let answer = service.send(request).await;
-        assert_eq!(answer.status, expected, "{operation} {body}: {answer:?}");
-    }
-    assert_eq!(last_line(&service).await["fault"], "unreadable");
-}
-
-#[tokio::test]
-async fn keys_that_were_not_asked_for_are_not_read() {
-    let service = Service::start(BINARY).await;
-    let (api_keys, workspaces) = (&service.tables.api_keys, &service.tables.workspaces);
-    let body = json!({"Responses": {}, "UnprocessedKeys": {
-        api_keys: {"Keys": [{"keyHash": {"S": key_hash("other")}}]},
-        workspaces: {"Keys": [{"workspaceId": {"S": "other"}}]},
-        &service.tables.contacts: {"Keys": [{"workspaceId": {"S": "other"}, "emailKey": {"S": "ada@acme.de"}}]},
-    }});
-    break_first(&service, "BatchGetItem", Fault::Body(200, body.to_string().leak()), 1);
-    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-    assert_eq!(answer.status, 201, "{answer:?}");
-    let calls = service.proxy.calls();
-    assert_eq!(calls[1].operation, "BatchGetItem");
-    assert_eq!(calls[1].input, calls[0].input);
-}
-
 #[tokio::test]
 async fn a_batch_without_responses_is_no_unknown_key() {
     let service = Service::start(BINARY).await;
@@ -165,36 +88,6 @@ async fn a_clock_that_is_put_right_costs_a_retry_and_no_error() {
         .proxy
         .plan(|_, call| call.signed_at.starts_with("2100").then_some(Fault::SignatureExpired));
     assert_eq!(send("mary").await, 201);
-}
-
-/// The SDK can't sign a call after the year 9999. Without a response that corrects its clock, it would never again send one.
-#[tokio::test]
-async fn a_date_that_no_clock_shows_is_ignored() {
-    let service = Service::start(BINARY).await;
-    let seen = AtomicUsize::new(0);
-    service
-        .proxy
-        .plan(move |_, _| match seen.fetch_add(1, Ordering::Relaxed) {
-            0 => Some(Fault::Bare500At("Fri, 31 Dec 9999 23:59:59 GMT")),
-            // Until this attempt is given up, the last second of that year has passed.
-            1 => Some(Fault::HangBefore),
-            _ => None,
-        });
-    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
-}
-
-#[tokio::test]
-async fn a_date_up_to_the_year_2999_corrects_the_clock() {
-    for (date, is_learned) in [
-        ("Mon, 01 Jul 2999 00:00:00 GMT", true),
-        ("Wed, 01 Jan 3000 00:00:00 GMT", false),
-    ] {
-        let service = Service::start(BINARY).await;
-        break_first(&service, "BatchGetItem", Fault::Bare500At(date), 1);
-        assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
-        let signed_at = &service.proxy.calls()[1].signed_at;
-        assert_eq!(!signed_at.starts_with("20"), is_learned, "{date}: {signed_at}");
-    }
 }
 
 #[tokio::test]

@@ -44,8 +44,6 @@ pub enum Fault {
     HangAfter,
     /// Passes the call on and closes the connection in the middle of the response's body.
     Cut,
-    /// Passes the call on and responds with 200 and a body of a terabyte.
-    Endless,
     /// Passes the call on and responds with 200 and a body that is not JSON.
     NotJson,
     /// Passes the call on and responds with 200 without a body.
@@ -297,14 +295,6 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io:
                 let head = answer_head(status, "", answer.len().max(2));
                 stream.write_all(head.as_bytes()).await?;
                 return stream.write_all(&answer[..answer.len() / 2]).await;
-            }
-            Some(Fault::Endless) => {
-                pass_on(shared, &head, body).await?;
-                stream.write_all(answer_head(200, "", 1 << 40).as_bytes()).await?;
-                // Until the function closes the connection.
-                loop {
-                    stream.write_all(&[b' '; 8 * 1024]).await?;
-                }
             }
             Some(Fault::NotJson) => {
                 pass_on(shared, &head, body).await?;
