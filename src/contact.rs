@@ -15,6 +15,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 use crate::{
     company::company_name,
     item::{Item, MalformedItem, nullable_string},
+    name::Name,
     new_contact::NewContact,
 };
 
@@ -83,11 +84,15 @@ impl StoredContact {
         }
     }
 
-    /// Whether this contact has a different name from the other. A contact without a name contradicts none.
+    /// Whether this contact may be the one that a request with this name means. Its names are `name`, and `firstName` and
+    /// `lastName` with a space between: other writers may change either without the other. A contact without a name
+    /// contradicts none.
     #[must_use]
-    pub fn contradicts(&self, other: &Self) -> bool {
-        let name = self.name.as_deref().unwrap_or_default();
-        !name.is_empty() && Some(name) != other.name.as_deref()
+    pub fn is_named(&self, name: &Name) -> bool {
+        let parts = [&self.contact.first_name, &self.contact.last_name];
+        let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+        let names = [self.name.clone().unwrap_or_default(), parts.join(" ")];
+        names.iter().all(String::is_empty) || names.iter().any(|stored| stored == name.as_str())
     }
 
     /// The item. Attributes have the names of the JSON members, and a member that is null has no attribute.

@@ -27,6 +27,7 @@ use crate::{
     config::{Config, Tables},
     contact::{Contact, StoredContact},
     item::{Item, MalformedItem, required_uuid},
+    name::Name,
     new_contact::NewContact,
 };
 
@@ -62,12 +63,10 @@ impl Written {
     /// What a failed condition means. The stored item is either our own, from an attempt whose response was lost, or it
     /// existed before. See [`Store::create`].
     #[must_use]
-    pub fn after_failed_condition(ours: StoredContact, stored: StoredContact) -> Self {
+    pub fn after_failed_condition(name: &Name, ours: StoredContact, stored: StoredContact) -> Self {
         if stored.contact.id == ours.contact.id {
             Self::Created(ours.contact)
-        } else if stored.contradicts(&ours) {
-            Self::Conflict(stored.contact.id)
-        } else {
+        } else if stored.is_named(name) {
             Self::Existing(stored.contact)
         } else {
             Self::Conflict(stored.contact.id)
@@ -209,7 +208,7 @@ impl Store {
             .ok_or(MalformedItem("item"))
             .and_then(StoredContact::from_item)
             .map_err(|malformed| Fault::malformed(WRITE, malformed))?;
-        Ok(Written::after_failed_condition(ours, stored))
+        Ok(Written::after_failed_condition(&new.name, ours, stored))
     }
 
     fn get_key(&self, hash: &str) -> aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder {

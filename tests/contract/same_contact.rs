@@ -133,6 +133,34 @@ async fn a_contact_that_another_writer_made_is_read_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_stored_contact_has_the_name_of_each_of_its_attributes() {
+    let service = service().await;
+    let parts = [("firstName", "Peter"), ("lastName", "Müller")];
+    for (attributes, same, other) in [
+        (&parts[..], vec!["Peter Müller", "Müller, Peter"], "Henrik Larsen"),
+        (&parts[..1], vec!["Peter"], "Peter Müller"),
+        (&parts[1..], vec!["Müller"], "Peter Müller"),
+        (
+            &[parts[0], parts[1], ("name", "Peter Schmidt")],
+            vec!["Peter Müller", "Peter Schmidt"],
+            "Peter",
+        ),
+    ] {
+        let mut item = key(&service, "peter@acme.de");
+        for (name, value) in attributes {
+            item.insert((*name).to_owned(), AttributeValue::S((*value).to_owned()));
+        }
+        service.put_contact(item).await;
+        for name in same {
+            let response = service.send(&service.request(name, "peter@acme.de")).await;
+            assert_eq!(response.status, 200, "{name}: {attributes:?}");
+        }
+        let response = service.send(&service.request(other, "peter@acme.de")).await;
+        assert_eq!(response.status, 409, "{other}: {attributes:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_contact_that_was_changed_since_is_answered_as_it_is_now() {
     let service = service().await;
     let created = service.send(&service.request("Ada Lovelace", "ada@acme.de")).await;

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use chrono::Utc;
-use create_contact::{contact::StoredContact, new_contact::NewContact, store::Written};
+use create_contact::{contact::StoredContact, name::Name, new_contact::NewContact, store::Written};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -61,13 +61,13 @@ impl World {
             .flat_map(|&name| std::iter::repeat_n(name.to_owned(), tries))
             .collect();
         let contacts: Vec<StoredContact> = names.iter().map(|name| contact(name)).collect();
-        let status = |ours: &StoredContact, found: &StoredContact| match Written::after_failed_condition(
-            ours.clone(),
-            found.clone(),
-        ) {
-            Written::Created(_) => 201,
-            Written::Existing(_) => 200,
-            Written::Conflict(_) => 409,
+        let status = |ours: &StoredContact, found: &StoredContact| {
+            let name = Name::parse(ours.name.as_deref().expect("this service stores a name")).expect("a name");
+            match Written::after_failed_condition(&name, ours.clone(), found.clone()) {
+                Written::Created(_) => 201,
+                Written::Existing(_) => 200,
+                Written::Conflict(_) => 409,
+            }
         };
         let statuses = contacts
             .iter()
