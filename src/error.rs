@@ -34,6 +34,8 @@ pub enum Error {
     OtherWorkspace,
     /// A `Content-Type` that is not JSON.
     UnsupportedMediaType,
+    /// A `Content-Encoding` other than `identity`.
+    CompressedBody,
     /// The body is missing or unreadable, or has invalid members.
     InvalidBody(InvalidBody),
     /// The workspace doesn't exist or belongs to another tenant. The caller isn't told which.
@@ -116,6 +118,12 @@ impl Error {
                 "unsupported_media_type",
                 "The Content-Type must be application/json.",
                 None,
+            ),
+            Self::CompressedBody => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "The body must not be compressed: send it without a Content-Encoding.",
+                with(header::ACCEPT_ENCODING, "identity"),
             ),
             Self::InvalidBody(invalid) => {
                 return Failure {

@@ -59,6 +59,8 @@ pub struct Headers {
     pub authorization: Option<Vec<u8>>,
     /// `Content-Type`
     pub content_type: Option<Vec<u8>>,
+    /// `Content-Encoding`
+    pub content_encoding: Option<Vec<u8>>,
 }
 
 /// The invocation's payload isn't an API Gateway proxy event.
@@ -156,6 +158,7 @@ impl Event {
             headers: Headers {
                 authorization: multi.authorization.or(single.authorization),
                 content_type: multi.content_type.or(single.content_type),
+                content_encoding: multi.content_encoding.or(single.content_encoding),
             },
             body: wire.body.filter(|body| !body.0.is_empty()).map(|body| Body {
                 text: body.into_owned(),
@@ -183,6 +186,8 @@ impl<'de> Deserialize<'de> for Headers {
                         &mut headers.authorization
                     } else if name.0.eq_ignore_ascii_case(b"content-type") {
                         &mut headers.content_type
+                    } else if name.0.eq_ignore_ascii_case(b"content-encoding") {
+                        &mut headers.content_encoding
                     } else {
                         map.next_value::<IgnoredAny>()?;
                         continue;

@@ -88,6 +88,9 @@ async fn create_contact(store: &Store, event: Event, log: &mut RequestLog) -> Re
     if !event.headers.content_type.as_deref().is_none_or(is_json) {
         return Err(Error::UnsupportedMediaType);
     }
+    if !event.headers.content_encoding.as_deref().is_none_or(is_identity) {
+        return Err(Error::CompressedBody);
+    }
 
     // Parsed here, because the read needs the workspace id. An invalid body is reported only after the key has been accepted: a
     // caller without a valid key learns nothing about members.
@@ -182,6 +185,12 @@ fn is_json(content_type: &[u8]) -> bool {
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte));
     subtype == b"json" || (is_token && subtype.len() > b"+json".len() && subtype.ends_with(b"+json"))
+}
+
+/// A `Content-Encoding` that changes nothing.
+fn is_identity(encoding: &[u8]) -> bool {
+    let encoding = encoding.trim_ascii();
+    encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity")
 }
 
 /// A response, in the payload format of its event.

@@ -68,6 +68,8 @@ impl NewContact {
     /// It isn't a JSON object, or members are invalid. The error then names all of them.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidBody> {
         let body = str::from_utf8(body).map_err(|_| InvalidBody::NotUtf8)?;
+        // PowerShell and .NET send a byte order mark.
+        let body = body.strip_prefix('\u{feff}').unwrap_or(body);
         let members: Members = serde_json::from_str(body).map_err(|error| {
             if error.is_data() {
                 InvalidBody::NotAnObject
@@ -352,7 +354,8 @@ mod tests {
             (b"{\"a\tb\":1}", InvalidBody::NotJson),
             (b"{\"a\":\"\0\"}", InvalidBody::NotJson),
             (b"{\"name\":\"a\x1fb\"}", InvalidBody::NotJson),
-            (b"\xef\xbb\xbf{}", InvalidBody::NotJson),
+            (b"\xef\xbb\xbf\xef\xbb\xbf{}", InvalidBody::NotJson),
+            (b"{}\xef\xbb\xbf", InvalidBody::NotJson),
             (b"[]", InvalidBody::NotAnObject),
             (b"null", InvalidBody::NotAnObject),
             (b"\"{}\"", InvalidBody::NotAnObject),

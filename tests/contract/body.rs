@@ -212,6 +212,7 @@ async fn a_body_that_cannot_be_read_is_told_apart() {
         400,
         &["object"],
     );
+    assert_refused(&base64("//57AH0A").await, 400, &["UTF-8"]);
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
     assert_refused(
         &service.send(&service.request("", "").body(deep)).await,
@@ -220,4 +221,14 @@ async fn a_body_that_cannot_be_read_is_told_apart() {
     );
     // The process survived.
     assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_before_the_body_is_ignored() {
+    let service = service().await;
+    let request = service.request("Ada", "ada@acme.de");
+    let body = format!("\u{feff}{}", request.body.clone().unwrap());
+    assert_eq!(service.send(&request.clone().body(&body)).await.status, 201);
+    let twice = format!("\u{feff}{body}");
+    assert_refused(&service.send(&request.body(twice)).await, 400, &["JSON"]);
 }

@@ -118,6 +118,29 @@ async fn the_media_type_is_json_or_absent() {
 }
 
 #[tokio::test]
+async fn a_compressed_body_is_415_and_told_to_be_sent_as_it_is() {
+    let service = service().await;
+    let request = service.request("Ada", "ada@acme.de");
+    for encoding in ["", " ", "identity", "Identity"] {
+        let response = service
+            .send(&request.clone().header("Content-Encoding", encoding))
+            .await;
+        assert!(matches!(response.status, 200 | 201), "{encoding}: {response:?}");
+    }
+    for encoding in ["gzip", "br", "aws-chunked", "identity, gzip", "identity, identity"] {
+        let request = request
+            .clone()
+            .header("Content-Encoding", encoding)
+            .body("\u{1f}\u{8b}");
+        let response = service.send(&request).await;
+        assert_refused(&response, 415, &["compressed"]);
+        assert_eq!(response.header("accept-encoding"), "identity");
+        let unknown = request.header("Authorization", "Bearer sf_test_v1_unknown");
+        assert_eq!(service.send(&unknown).await.status, 401, "the key comes first");
+    }
+}
+
+#[tokio::test]
 async fn a_workspace_that_does_not_exist_and_one_of_another_tenant_get_the_same_bytes() {
     let service = service().await;
     let foreign = Uuid::new_v4().to_string();
