@@ -24,8 +24,8 @@ pub struct Config {
     pub region: String,
     /// The function's credentials; in Lambda they are its role's and don't change while the process lives.
     pub credentials: Credentials,
-    /// Another DynamoDB endpoint, instead of the region's.
-    pub endpoint: Option<String>,
+    /// DynamoDB's endpoint.
+    pub endpoint: Endpoint,
     /// The certificates that are trusted, as PEM.
     pub roots: Vec<u8>,
 }
@@ -38,6 +38,19 @@ pub struct Tables {
     pub api_keys: String,
     /// `WORKSPACES_TABLE`
     pub workspaces: String,
+}
+
+/// Which endpoint of DynamoDB is used.
+pub enum Endpoint {
+    /// The URL of `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL`.
+    Url(String),
+    /// One of the region's.
+    Region {
+        /// `AWS_USE_FIPS_ENDPOINT`
+        fips: bool,
+        /// `AWS_USE_DUALSTACK_ENDPOINT`
+        dual_stack: bool,
+    },
 }
 
 /// AWS credentials. Without `Debug`, so that no log entry can show them by accident.
@@ -171,16 +184,30 @@ impl Environment {
         )
     }
 
-    /// The variable for DynamoDB takes precedence over the one for all services, as in AWS's SDKs and CLI (AWS SDKs and Tools Reference
-    /// Guide, "Service-specific endpoints").
-    fn endpoint(&mut self) -> Option<String> {
+    /// An endpoint's URL takes precedence over the two switches, and DynamoDB's over that of all services (AWS SDKs and Tools
+    /// Reference Guide, "Service-specific endpoints", "Dual-stack and FIPS endpoints").
+    fn endpoint(&mut self) -> Endpoint {
+        let (fips, dual_stack) = (
+            self.switch("AWS_USE_FIPS_ENDPOINT"),
+            self.switch("AWS_USE_DUALSTACK_ENDPOINT"),
+        );
         for name in ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"] {
             if let Some(url) = self.optional(name) {
                 let url = is_http_url(&url).then_some(url);
-                return Some(self.parsed(name, "an http:// or https:// URL", url));
+                return Endpoint::Url(self.parsed(name, "an http:// or https:// URL", url));
             }
         }
-        None
+        Endpoint::Region { fips, dual_stack }
+    }
+
+    fn switch(&mut self, name: &str) -> bool {
+        let value = self.optional(name).unwrap_or_default().to_ascii_lowercase();
+        let is_on = match &*value {
+            "true" => Some(true),
+            "" | "false" => Some(false),
+            _ => None,
+        };
+        self.parsed(name, "true or false", is_on)
     }
 
     fn roots(&mut self) -> Vec<u8> {

@@ -21,7 +21,10 @@ use super::{
     fault::{RefuseEmptyResponses, TransientErrors},
     usage::CountAttempts,
 };
-use crate::{budget, config::Config};
+use crate::{
+    budget,
+    config::{Config, Endpoint},
+};
 
 /// Builds the client that a configuration describes.
 pub(super) fn client(config: &Config) -> Client {
@@ -46,7 +49,7 @@ pub(super) fn client(config: &Config) -> Client {
         None,
         "environment",
     );
-    let mut sdk = aws_sdk_dynamodb::config::Builder::new()
+    let sdk = aws_sdk_dynamodb::config::Builder::new()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(config.region.clone()))
         .credentials_provider(credentials)
@@ -59,9 +62,10 @@ pub(super) fn client(config: &Config) -> Client {
         .interceptor(RefuseEmptyResponses)
         // Each attempt has a timeout, so watching its throughput isn't needed.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    if let Some(endpoint) = &config.endpoint {
-        sdk = sdk.endpoint_url(endpoint);
-    }
+    let sdk = match &config.endpoint {
+        Endpoint::Url(url) => sdk.endpoint_url(url),
+        &Endpoint::Region { fips, dual_stack } => sdk.use_fips(fips).use_dual_stack(dual_stack),
+    };
     Client::from_conf(sdk.build())
 }
 

@@ -63,10 +63,8 @@ async fn an_unreadable_variable_stops_the_start_with_a_line_that_names_it() {
         ("AWS_SESSION_TOKEN", "tökén"),
         ("AWS_REGION", "eu central 1"),
         ("AWS_REGION", "eu-central-1.example.com/"),
-        ("SMITHY_CLIENT_SDK_CUSTOM_PARTITION", here),
-        ("AWS_LAMBDA_MAX_CONCURRENCY", "abc"),
-        ("AWS_LAMBDA_MAX_CONCURRENCY", "0"),
-        ("AWS_LAMBDA_RUNTIME_API", "not a host"),
+        ("AWS_USE_FIPS_ENDPOINT", "yes"),
+        ("AWS_USE_DUALSTACK_ENDPOINT", "1"),
         ("AWS_CA_BUNDLE", "/nonexistent/ca.pem"),
         ("AWS_CA_BUNDLE", here),
     ] {
@@ -85,7 +83,7 @@ async fn a_start_with_several_wrong_variables_names_all_of_them() {
         ("AWS_REGION", "?"),
         ("AWS_ENDPOINT_URL_DYNAMODB", "?"),
         ("AWS_CA_BUNDLE", "/nonexistent"),
-        ("AWS_LAMBDA_MAX_CONCURRENCY", "?"),
+        ("AWS_USE_FIPS_ENDPOINT", "?"),
     ];
     let line = refused(&service, &wrong).await;
     for (name, _) in wrong {
@@ -136,6 +134,16 @@ async fn the_services_endpoint_goes_before_that_of_all_services() {
     )
     .await;
     assert!(line.contains("AWS_ENDPOINT_URL "), "{line}");
+}
+
+#[tokio::test]
+async fn an_endpoint_goes_before_fips_and_dual_stack() {
+    let service = Service::without_process(BINARY).await;
+    service.add_process(&[
+        ("AWS_USE_FIPS_ENDPOINT", "true"),
+        ("AWS_USE_DUALSTACK_ENDPOINT", "True"),
+    ]);
+    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
 }
 
 #[tokio::test]
