@@ -195,7 +195,7 @@ fn assumptions() -> String {
     format!(
         "
 US dollars, us-east-1, public on-demand prices of {PRICES_READ} (the services' pricing pages), no free tier. Times: the CPU time that
-[the benchmark](../benches/README.md) measured, divided by the memory's share of a CPU, plus {WAITING:.0} ms of waiting for each
+[the benchmark](../../benches/README.md) measured, divided by the memory's share of a CPU, plus {WAITING:.0} ms of waiting for each
 response of DynamoDB (assumed). A cold start is the process's start, with a full CPU, and its first request. The time
 that Lambda needs to set up the environment isn't included: it can't be measured here. One request in {:.0} meets a cold start (assumed). Logs cost {:.2} a GB. A retry that gets `200` costs the same; a
 refused request costs no write unit.

@@ -73,7 +73,7 @@ fn compare(workspace: &Workspace, authority: &Authority, directory: &Path) -> io
         &format!("![The first request after a start, and the CPU time of a warm request]({picture})\n\n{table}"),
     )?;
     workspace.write("README.md", "figures", &report::headline(&all))?;
-    workspace.write("docs/operations.md", "cost", &cost::table(&all, &workspace.template()?))?;
+    workspace.write("docs/operations/scale-and-cost.md", "cost", &cost::table(&all, &workspace.template()?))?;
     Ok(true)
 }
 

@@ -1,4 +1,4 @@
-//! The tables and the picture, and their places in README.md, benches/README.md and docs/operations.md.
+//! The tables and the picture, and their places in README.md, benches/README.md and docs/operations/scale-and-cost.md.
 
 use std::{fmt::Write as _, fs, io, path::Path};
 
