@@ -10,7 +10,6 @@
 //! | `guard --move` | makes what is measured now the baseline |
 //! | `answers PROGRAM…` | sends a few requests to any build of the function, also under an emulator |
 
-mod cost;
 mod dynamodb;
 mod guard;
 mod http1;
@@ -73,7 +72,6 @@ fn compare(workspace: &Workspace, authority: &Authority, directory: &Path) -> io
         &format!("![The first request after a start, and the CPU time of a warm request]({picture})\n\n{table}"),
     )?;
     workspace.write("README.md", "figures", &report::headline(&all))?;
-    workspace.write("docs/operations/scale-and-cost.md", "cost", &cost::table(&all, &workspace.template()?))?;
     Ok(true)
 }
 
@@ -168,12 +166,6 @@ impl Workspace {
         } else {
             Err(io::Error::other(format!("{} doesn't build", what.join(" "))))
         }
-    }
-
-    fn template(&self) -> io::Result<cost::Template> {
-        let template = fs::read_to_string(self.root.join("template.yaml"))?;
-        cost::Template::parse(&template)
-            .ok_or_else(|| io::Error::other("template.yaml has no memory size or no access log"))
     }
 
     fn write(&self, page: &str, marker: &str, text: &str) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! The tables and the picture, and their places in README.md, benches/README.md and docs/operations/scale-and-cost.md.
+//! The tables and the picture, and their places in README.md and benches/README.md.
 
 use std::{fmt::Write as _, fs, io, path::Path};
 
@@ -28,7 +28,7 @@ struct Row {
     musts: &'static [Must],
 }
 
-const ROWS: [Row; 15] = [
+const ROWS: [Row; 16] = [
     Row {
         what: "ready: CPU from exec, ms",
         figure: |figures| figures.ready_cpu.clone(),
@@ -112,6 +112,12 @@ const ROWS: [Row; 15] = [
         figure: |figures| figures.calls.clone(),
         digits: 0,
         musts: &[Must::AtMost(2.0)],
+    },
+    Row {
+        what: "log of a request, bytes",
+        figure: |figures| figures.log.clone(),
+        digits: 0,
+        musts: &[],
     },
     Row {
         what: "executable on this machine, MB",
