@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Invokes a function with every event of `events/` and compares each response with the one beside it.
 
-    replay FUNCTION CONTACTS_TABLE
+    replay_events.py FUNCTION CONTACTS_TABLE
 
 boto3 finds Lambda and DynamoDB as it always does: AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_LAMBDA, AWS_ENDPOINT_URL_DYNAMODB.
 The tables contain what the local run puts into them.
@@ -49,7 +49,7 @@ def forget_what_is_new():
 
 
 events = sorted(path for path in pathlib.Path("events").glob("*.json") if not path.name.endswith(".answer.json"))
-faults = 0
+wrong = 0
 for path in events:
     forget_what_is_new()
     response = json.loads(awslambda.invoke(FunctionName=function, Payload=path.read_bytes())["Payload"].read())
@@ -62,8 +62,8 @@ for path in events:
     found = {"status": response.get("statusCode"), "headers": headers, "body": json.loads(body or "null")}
     expected = json.loads(path.with_suffix(".answer.json").read_text(encoding="utf-8"))
     if not same(expected, found):
-        faults += 1
+        wrong += 1
         print(f"{path}\n  expected {json.dumps(expected)}\n  found    {json.dumps(found)}")
 forget_what_is_new()
-print(f"{function}: {len(events) - faults} of {len(events)} events get the response beside them")
-sys.exit(faults > 0)
+print(f"{function}: {len(events) - wrong} of {len(events)} events get the response beside them")
+sys.exit(wrong > 0)

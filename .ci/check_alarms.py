@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs every alarm of the translated template on invented data: quiet ones, bursts, slow ones, a recovery.
 
-    check-alarms TRANSLATED.json
+    check_alarms.py TRANSLATED.json
 
 The rules are CloudWatch's (Amazon CloudWatch User Guide, "Alarm evaluation" and "Configuring how CloudWatch alarms treat
 missing data"): an alarm looks at more periods than it evaluates, takes the newest that have data, and treats the rest as

@@ -2,8 +2,8 @@
 # Deploys the service and operates it as docs/operations says, on ministack: an emulator of AWS that supports CloudFormation,
 # enforces IAM and runs the function. The release build runs, whatever architecture the template names.
 #
-#     .ci/deploy              runs the steps below, where possible with the page's own commands
-#     .ci/deploy mutations    removes each permission, variable and route, one at a time: each removal must be detected
+#     .ci/deploy_to_emulator.sh              runs the steps below, where possible with the page's own commands
+#     .ci/deploy_to_emulator.sh mutations    removes each permission, variable and route, one at a time: each removal must be detected
 #
 # Everything listens on 127.0.0.1 and ends with this script.
 set -euo pipefail
@@ -23,7 +23,7 @@ end() {
 trap end EXIT
 say() { printf '\n-- %s\n' "$*"; }
 die() {
-    echo "deploy: $*" >&2
+    echo "deploy_to_emulator.sh: $*" >&2
     exit 1
 }
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
@@ -88,13 +88,8 @@ processes+=($!)
 await "$AWS_ENDPOINT_URL/_ministack/health"
 
 # Writes the template in the form that ministack accepts. Arguments: the code, the file, and optionally a command that edits the template first.
-derive() {
-    local code=$1 file=$2 edit=${3:-cat}
-    mkdir -p "$work/source/.ci"
-    cp .ci/translate "$work/source/.ci"
-    $edit <template.yaml >"$work/source/template.yaml"
-    (cd "$work/source" && "$python" .ci/translate --code "$code" GradualDeployment=false) |
-        "$python" .ci/derive "$code" >"$file"
+for_the_emulator() {
+    ${3:-cat} <template.yaml | "$python" .ci/translate_template.py --emulator "$1" GradualDeployment=false >"$2"
 }
 # What the page calls `sam deploy --config-env dev`.
 deploy() {
@@ -140,11 +135,11 @@ live_version() {
 
 # ---- What must be noticed
 
-# The permissions for the log are left out, because the emulator doesn't check them. `.ci/check-template` does.
+# The permissions for the log are left out, because the emulator doesn't check them. check_template.py does.
 
 mutations() {
     say "each part that is taken away is noticed"
-    derive "$work/code" "$work/template.json"
+    for_the_emulator "$work/code" "$work/template.json"
     deploy "$work/template.json"
     use_stack
     tools/smoke "$STACK"
@@ -200,7 +195,7 @@ fi
 # ---- The page, step by step
 
 say "a deployment of prod that names nobody for its alarms"
-derive "$work/code" "$work/template.json"
+for_the_emulator "$work/code" "$work/template.json"
 if sam deploy --config-env prod --config-file "$root/samconfig.toml" --template-file "$work/template.json" \
     --no-confirm-changeset >"$work/prod.log" 2>&1; then
     die "it was accepted"
@@ -260,7 +255,7 @@ under_the_emulator() {
     processes+=($!)
     await "http://127.0.0.1:$events"
     AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:$events AWS_ENDPOINT_URL_DYNAMODB=$local_dynamodb \
-        "$python" .ci/replay function ContactsTable
+        "$python" .ci/replay_events.py function ContactsTable
 }
 under_the_emulator "$work/code/bootstrap"
 arm64=.aws-sam/build/CreateContactFunction/bootstrap
@@ -276,7 +271,7 @@ for table in ContactsTable:$CONTACTS ApiKeysTable:$API_KEYS_TABLE WorkspacesTabl
     aws --endpoint-url "$local_dynamodb" dynamodb scan --table-name "${table%%:*}" --output json | jq -c '.Items[]' |
         while read -r item; do aws dynamodb put-item --table-name "${table#*:}" --item "$item"; done
 done
-"$python" .ci/replay "$FUNCTION:live" "$CONTACTS"
+"$python" .ci/replay_events.py "$FUNCTION:live" "$CONTACTS"
 
 say "an update: other code, out of a bootstrap.zip, and a setting"
 before=$(live_version)
@@ -286,13 +281,13 @@ python3 -m zipfile -c "$work/bootstrap.zip" "$work/next/bootstrap"
 cp "$work/bootstrap.zip" "$work/next.zip"
 (cd "$work" && eval "$(cd "$root" && page 'Without Rust' | sed '/^sam deploy/d' | sed "s|template.yaml|$root/template.yaml|")")
 grep -q 'CodeUri: bootstrap.zip' "$work/template-zip.yaml" || die "the page's command doesn't name the archive"
-derive "$work/next.zip" "$work/update.json"
+for_the_emulator "$work/next.zip" "$work/update.json"
 deploy "$work/update.json"
 [ "$(live_version)" -gt "$before" ] || die "the new code isn't live"
 updated=$(live_version)
 tools/smoke "$STACK"
 longer_timeout() { sed 's/Timeout: 10/Timeout: 11/'; }
-derive "$work/next.zip" "$work/setting.json" longer_timeout
+for_the_emulator "$work/next.zip" "$work/setting.json" longer_timeout
 deploy "$work/setting.json"
 [ "$(live_version)" -gt "$updated" ] || die "a changed timeout isn't live"
 timeout=$(aws lambda get-function-configuration --function-name "$FUNCTION:live" --query Timeout)

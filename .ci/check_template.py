@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Compares the translated template with the contract and with what the function really wrote.
 
-    check-template TRANSLATED.json REQUEST_LINES.jsonl
+    check_template.py TRANSLATED.json REQUEST_LINES.jsonl
 
-The first comes from `.ci/translate`, the second from `cargo test --test request_lines`. Prints every fault it finds.
-`.ci/check-alarms` checks the alarms' thresholds and expressions.
+The first comes from translate_template.py, the second from `cargo test --test request_lines`. Prints every fault it finds.
+check_alarms.py checks the alarms' thresholds and expressions.
 """
 
 import fnmatch

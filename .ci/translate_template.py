@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Translates template.yaml from standard input to what CloudFormation would get, with the parameters' defaults.
+
+    translate_template.py [--emulator CODE] [Name=Value…] < template.yaml > translated.json
+
+Runs in an environment that has aws-sam-cli. `Name=Value` sets a parameter. `--emulator` prints the form that ministack, an emulator
+of AWS, accepts. It differs in three things. The code is in a directory or an archive of this machine, CODE, from which `sam deploy`
+uploads it. ministack ignores the OpenAPI document of an HTTP API: its one route becomes a separate route and integration. It has no
+alarms with metric math: they are left out, and check_alarms.py tests them.
+"""
+
+import argparse
+import hashlib
+import json
+import logging
+import os
+import pathlib
+import sys
+
+os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
+logging.disable(logging.CRITICAL)
+
+from samtranslator.parser.parser import Parser  # noqa: E402
+from samtranslator.translator.translator import Translator  # noqa: E402
+from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+
+
+def for_the_emulator(translated, code):
+    resources = {name: one for name, one in translated["Resources"].items() if "Metrics" not in one.get("Properties", {})}
+    resources["CreateContactFunction"]["Properties"]["Code"] = code
+    api = resources["HttpApi"]["Properties"]
+    ((path, methods),) = api.pop("Body")["paths"].items()
+    ((method, operation),) = methods.items()
+    assert method == "x-amazon-apigateway-any-method"
+    integration = operation["x-amazon-apigateway-integration"]
+    api.update(Name={"Ref": "AWS::StackName"}, ProtocolType="HTTP")
+    api.pop("FailOnWarnings", None)
+    resources["Integration"] = {
+        "Type": "AWS::ApiGatewayV2::Integration",
+        "Properties": {
+            "ApiId": {"Ref": "HttpApi"},
+            "IntegrationType": integration["type"].upper(),
+            "IntegrationUri": integration["uri"],
+            "PayloadFormatVersion": integration["payloadFormatVersion"],
+        },
+    }
+    resources["Route"] = {
+        "Type": "AWS::ApiGatewayV2::Route",
+        "Properties": {
+            "ApiId": {"Ref": "HttpApi"},
+            "RouteKey": f"ANY {path}",
+            "Target": {"Fn::Sub": "integrations/${Integration}"},
+        },
+    }
+    return {**translated, "Resources": resources}
+
+
+arguments = argparse.ArgumentParser()
+arguments.add_argument("--emulator", metavar="CODE", type=pathlib.Path)
+arguments.add_argument("parameters", metavar="Name=Value", nargs="*")
+arguments = arguments.parse_args()
+
+template = yaml_parse(sys.stdin.read())
+code = arguments.emulator
+# As after `sam package`: the code is in a bucket, under a name that its content decides. Another name makes another version.
+key = hashlib.sha256((code / "bootstrap" if code.is_dir() else code).read_bytes()).hexdigest() if code else "key"
+template["Resources"]["CreateContactFunction"]["Properties"]["CodeUri"] = f"s3://bucket/{key}"
+parameters = {name: str(parameter["Default"]) for name, parameter in template["Parameters"].items()}
+parameters.update(argument.split("=", 1) for argument in arguments.parameters)
+translated = Translator({}, Parser()).translate(sam_template=template, parameter_values=parameters)
+if code:
+    translated = for_the_emulator(translated, str(code))
+json.dump(translated, sys.stdout, indent=2)
