@@ -1,6 +1,6 @@
 //! The log entry that each request leaves (`docs/contract.md#8-logs`): one run through every outcome.
 //!
-//! The entries are kept in `request-lines.jsonl` in Cargo's directory for tests. `.ci/operators` runs the template's metric
+//! The entries are kept in `request-lines.jsonl` in Cargo's directory for tests. `.ci/check_operations.sh` runs the template's metric
 //! filter over them and counts their bytes.
 
 use std::{env, fs, path::Path};
