@@ -11,6 +11,7 @@ use harness::{
     service::{Request, Service},
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_create-contact");
 const UNKNOWN_KEY: &str = "sf_live_v1_nobodysnobodysnobodysnob";
@@ -113,6 +114,9 @@ async fn every_example_is_sent_and_gets_what_the_document_promises() {
             assert_eq!(!response.header(header).is_empty(), is_expected, "{name}: {header}");
         }
         assert_same(name, &response.body, &documented.examples[name]);
+        if response.status == 201 {
+            assert_new(&response.body);
+        }
         seen.insert(response.status);
     }
     assert_eq!(seen, document.answers.keys().copied().collect());
@@ -127,6 +131,18 @@ fn assert_same(name: &str, body: &Value, example: &Value) {
         }
     }
     assert_eq!(body, example, "{name}");
+}
+
+/// Asserts what a new contact has beyond `Contact`'s schema. That schema is for every contact, because the generators of clients
+/// can't read a schema that narrows another one's types.
+fn assert_new(contact: &Value) {
+    let id: Uuid = contact["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(id.get_version_num(), 7);
+    assert_eq!(contact["id"], id.hyphenated().to_string());
+    assert_eq!(contact["createdAt"], contact["updatedAt"]);
+    let created_at = contact["createdAt"].as_str().unwrap();
+    assert_eq!(created_at.len(), "2026-02-10T14:30:00.000Z".len());
+    assert!(created_at.ends_with('Z'), "{created_at}");
 }
 
 #[test]
@@ -182,16 +198,16 @@ fn a_status_a_header_or_a_member_that_the_document_does_not_promise_is_found() {
     }
     for (member, value) in [
         ("name", json!("Henrik Larsen")),
-        ("id", json!("0198c1a5-6f00-4000-8000-000000000001")),
-        ("tenantId", Value::Null),
-        ("externalRef", json!("crm-1")),
-        ("resolutionStatus", json!("crm_resolved")),
-        ("firstName", Value::Null),
+        ("id", json!("crm-1")),
+        ("tenantId", json!(1)),
+        ("externalRef", json!(1)),
+        ("resolutionStatus", json!("resolved")),
+        ("firstName", json!(1)),
         ("lastName", json!(1)),
-        ("phone", json!("+4930123456")),
-        ("companyName", json!("")),
-        ("createdAt", json!("2026-02-10T14:30:00Z")),
-        ("updatedAt", json!("2026-02-10T14:30:00.000+00:00")),
+        ("phone", json!("030 123456")),
+        ("companyName", json!(1)),
+        ("createdAt", json!("2026-02-10 14:30")),
+        ("updatedAt", json!(1_770_733_800)),
     ] {
         let mut changed = contact.clone();
         changed[member] = value;
