@@ -4,9 +4,13 @@
 //! API, and a stand-in for API Gateway. The function is this program, started again with `AWS_LAMBDA_RUNTIME_API` set. Then it
 //! does nothing but [`create_contact::run`], like the deployed binary.
 //!
-//! The start page shows `openapi.yaml` with Swagger UI. Its assets come from a crate, so nothing is loaded from the internet.
+//! The start page shows the operation with Swagger UI, and the contacts in the tables. Its assets come from a crate, so nothing is
+//! loaded from the internet.
 
 use std::{
+    cmp::Reverse,
+    collections::HashMap,
+    convert::Infallible,
     env,
     fs::File,
     net::SocketAddr,
@@ -16,27 +20,66 @@ use std::{
     time::Instant,
 };
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
     extract::{ConnectInfo, Request, State},
     http::{Response, StatusCode},
-    response::Html,
+    response::{
+        Html,
+        sse::{Event, Sse},
+    },
     routing::get,
 };
 use clap::Parser;
+use futures_util::stream::{self, Stream};
 use harness::{
-    engine::Engine,
-    fixture::{self, DEMO_KEY, DEMO_TENANT, DEMO_WORKSPACES},
+    engine::{Engine, Tables},
+    fixture::{
+        self, DEMO_EXPIRED_KEY, DEMO_FOREIGN_WORKSPACE, DEMO_KEY, DEMO_READ_KEY, DEMO_RESTRICTED_KEY, DEMO_TENANT,
+        DEMO_WORKSPACES,
+    },
     function::Function,
     gateway,
     runtime_api::RuntimeApi,
 };
+use serde_json::json;
 use swagger_ui_dist::{ApiDefinition, OpenApiSource};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::watch,
 };
+
+/// How many contacts the start page shows.
+const SHOWN: usize = 50;
+
+/// The keys in the tables, and what each is for.
+const KEYS: [(&str, &str); 4] = [
+    (DEMO_KEY, "creates contacts in both workspaces"),
+    (
+        DEMO_RESTRICTED_KEY,
+        "restricted to the second workspace: 403 for the first",
+    ),
+    (DEMO_READ_KEY, "lacks the scope contacts:write: 403"),
+    (DEMO_EXPIRED_KEY, "has expired: 401"),
+];
+/// The workspaces in the tables, and what each is for.
+const WORKSPACES: [(&str, &str); 3] = [
+    (DEMO_WORKSPACES[0], "the first workspace"),
+    (DEMO_WORKSPACES[1], "the second workspace"),
+    (DEMO_FOREIGN_WORKSPACE, "belongs to another tenant: 404"),
+];
+
+/// What the requests need.
+struct Local {
+    runtime_api: RuntimeApi,
+    client: aws_sdk_dynamodb::Client,
+    tables: Tables,
+    /// Changes with each response.
+    responses: watch::Sender<u64>,
+}
 
 /// Runs create-contact on this machine, with an embedded DynamoDB.
 #[derive(Parser)]
@@ -87,7 +130,8 @@ async fn serve(options: Options) -> Result<(), String> {
     };
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml");
     let tables = engine.create_tables(&template, "").await?;
-    fixture::put_demo(&engine.client(), &tables).await;
+    let client = engine.client();
+    fixture::put_demo(&client, &tables).await;
 
     let runtime_api = RuntimeApi::start().await.map_err(|error| error.to_string())?;
     let environment = [runtime_api.environment(), tables.environment(&engine)].concat();
@@ -102,9 +146,16 @@ async fn serve(options: Options) -> Result<(), String> {
 
     let mut function_end = function.end();
     announce(address, &engine);
+    let local = Arc::new(Local {
+        runtime_api,
+        client,
+        tables,
+        responses: watch::Sender::new(0),
+    });
     let router = Router::new()
+        .route("/contacts", get(contacts))
         .fallback(respond)
-        .with_state(Arc::new(runtime_api))
+        .with_state(local)
         .merge(start_page())
         .into_make_service_with_connect_info::<SocketAddr>();
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
@@ -147,7 +198,7 @@ curl -i http://{address}/api/contacts \\
   -H 'Content-Type: application/json' \\
   -d '{{\"workspaceId\":\"{}\",\"name\":\"Henrik Larsen\",\"email\":\"henrik@acme-customer.de\"}}'
 
-API reference, with a form to try it out: http://{address}/
+In a browser, with a form, the contacts and the API reference: http://{address}/
 
 Press Ctrl-C to stop.
 ",
@@ -155,9 +206,16 @@ Press Ctrl-C to stop.
     );
 }
 
-/// `openapi.yaml` as a page, with a form that has the demo key.
+/// The operation with a form, what the tables hold, and `openapi.yaml`.
 fn start_page() -> Router {
-    let page = Html(include_str!("local.html").replace("DEMO_KEY", DEMO_KEY));
+    let options = KEYS.map(|(key, what)| format!("<option value=\"{key}\">{key} ({what})</option>"));
+    let seed = [&KEYS[..], &WORKSPACES[..]].concat();
+    let rows = seed
+        .iter()
+        .map(|(value, what)| format!("<tr><td><code>{value}</code></td><td>{what}</td></tr>"));
+    let page = include_str!("local.html")
+        .replace("KEY_OPTIONS", &options.concat())
+        .replace("SEED_ROWS", &rows.collect::<String>());
     let definition = OpenApiSource::InlineWithName {
         definition: include_str!("../openapi.yaml"),
         uri: "/openapi.yaml",
@@ -167,11 +225,41 @@ fn start_page() -> Router {
         api_definition: definition,
         title: None,
     });
-    swagger_ui.route("/", get(page))
+    swagger_ui.route("/", get(Html(page)))
+}
+
+/// The newest contacts, at once and again after each response.
+async fn contacts(State(local): State<Arc<Local>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let mut responses = local.responses.subscribe();
+    responses.mark_changed();
+    Sse::new(stream::unfold((local, responses), async |(local, mut responses)| {
+        responses.changed().await.ok()?;
+        let event = Event::default().data(newest_contacts(&local).await);
+        Some((Ok(event), (local, responses)))
+    }))
+}
+
+/// JSON; empty if the table can't be read.
+async fn newest_contacts(local: &Local) -> String {
+    let scan = local.client.scan().table_name(&local.tables.contacts);
+    let items = scan.into_paginator().items().send().try_collect().await;
+    let texts = |item: HashMap<String, AttributeValue>| -> HashMap<String, String> {
+        let attributes = item.into_iter();
+        attributes
+            .filter_map(|(name, value)| match value {
+                AttributeValue::S(text) => Some((name, text)),
+                _ => None,
+            })
+            .collect()
+    };
+    let mut contacts: Vec<_> = items.unwrap_or_default().into_iter().map(texts).collect();
+    contacts.sort_by_cached_key(|contact| Reverse(contact.get("createdAt").cloned()));
+    contacts.truncate(SHOWN);
+    json!(contacts).to_string()
 }
 
 async fn respond(
-    State(runtime_api): State<Arc<RuntimeApi>>,
+    State(local): State<Arc<Local>>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response<Body> {
@@ -182,7 +270,16 @@ async fn respond(
         Ok(body) => body,
         Err(_) => Bytes::from(vec![0; gateway::MAX_BODY_BYTES + 1]),
     };
-    let response = gateway::handle(&runtime_api, client, &parts.method, &parts.uri, &parts.headers, body).await;
+    let response = gateway::handle(
+        &local.runtime_api,
+        client,
+        &parts.method,
+        &parts.uri,
+        &parts.headers,
+        body,
+    )
+    .await;
+    local.responses.send_modify(|count| *count += 1);
     let status: StatusCode = response.status();
     // Another path could contain anything, personal data too.
     let path = if parts.uri.path() == "/api/contacts" {

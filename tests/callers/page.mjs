@@ -1,5 +1,6 @@
-// The local run's start page in a real browser: it loads without an error and without the internet, its form is filled in
-// with the demo key, and it creates a contact. Usage: node page.mjs URL SCREENSHOT
+// The local run's start page in a real browser, at the size of a desktop and of a phone: it loads without an error and without
+// the internet, its form is filled in and creates a contact, and the list shows it. Usage: node page.mjs URL DIRECTORY
+// The directory gets the screenshots; docs/reference.png is the desktop's.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -7,60 +8,78 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const [url, screenshot] = process.argv.slice(2);
-const profile = await mkdtemp(join(tmpdir(), "chromium-"));
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  viewport: { width: 1200, height: 960 },
-  args: [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
-try {
-  const page = await browser.newPage();
-  const faults = [];
-  page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
-  page.on("pageerror", (error) => faults.push(String(error)));
-  page.on("requestfailed", (request) => faults.push(`${request.url()} failed`));
-  const elsewhere = [];
-  page.on("request", (request) => {
-    if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).origin !== new URL(url).origin) {
-      elsewhere.push(request.url());
-    }
+const [url, directory] = process.argv.slice(2);
+const KEY = "sf_test_v1_LocalDemoKeyLocalDemoKey";
+
+async function visit(name, options, statuses) {
+  const profile = await mkdtemp(join(tmpdir(), "chromium-"));
+  const browser = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+    ...options,
   });
+  try {
+    const page = await browser.newPage();
+    const problems = [];
+    page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+    page.on("pageerror", (error) => problems.push(String(error)));
+    page.on("requestfailed", (request) => problems.push(`${request.url()} failed`));
+    page.on("request", (request) => {
+      const isElsewhere = !/^(data|blob):/.test(request.url()) && new URL(request.url()).origin !== new URL(url).origin;
+      if (isElsewhere) problems.push(`${request.url()} is elsewhere`);
+    });
 
-  await page.goto(url);
-  await page.locator("#operations-Contacts-createContact .opblock-summary-control").click();
-  const answered = page.waitForResponse((response) => response.url().endsWith("/api/contacts"));
-  await page.locator(".execute").click();
-  const answer = await answered;
-  assert.equal(answer.status(), 201);
-  const contact = await answer.json();
-  assert.equal(contact.companyName, "Acme Customer");
-  assert.equal(answer.headers().location, `/api/contacts/${contact.id}`);
-  // And the page shows it: the picture goes from the form to the end of the response.
-  const live = page.locator(".live-responses-table", { hasText: contact.id });
-  await live.waitFor();
-  await page.locator(".body-param__text").evaluate((text) => (text.style.minHeight = text.style.height = "110px"));
-  await page.setViewportSize({ width: 1200, height: 3000 });
-  await page.evaluate(() => scrollTo(0, 0));
-  const form = await page.locator(".opblock-section-request-body").boundingBox();
-  const shown = await live.boundingBox();
-  const clip = { x: 0, y: form.y, width: 1200, height: shown.y + shown.height - form.y + 6 };
-  assert.ok(clip.height > 400 && clip.y + clip.height < 3000);
-  await page.screenshot({ path: screenshot, clip });
+    await page.goto(url);
+    const execute = page.locator("#operation .execute");
+    await execute.waitFor();
+    assert.equal(await page.locator("#key").inputValue(), KEY);
+    const { y, height } = await execute.boundingBox();
+    assert.ok(y + height <= options.viewport.height, `Execute ends at ${y + height}`);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= options.viewport.width, `the page is ${width} wide`);
 
-  assert.deepEqual(faults, []);
-  assert.deepEqual(elsewhere, []);
-} finally {
-  await browser.close();
-  await rm(profile, { recursive: true });
+    const send = async () => {
+      const response = page.waitForResponse((response) => response.url().endsWith("/api/contacts"));
+      await execute.click();
+      return response;
+    };
+    const response = await send();
+    assert.equal(response.status(), statuses.first);
+    const contact = await response.json();
+    assert.equal(contact.companyName, "Acme Customer");
+    // Both the response and the list show it, the list on top.
+    await page.locator("#operation .live-responses-table", { hasText: contact.id }).waitFor();
+    const newest = page.locator("#contacts tr").first();
+    await newest.filter({ hasText: "henrik@acme-customer.de" }).waitFor();
+    const list = await page.locator("main > section").first().boundingBox();
+    const clip = { x: 0, y: 0, width: options.viewport.width, height: list.y + list.height + (await page.evaluate(() => scrollY)) };
+    await page.screenshot({ path: join(directory, `${name}.png`), fullPage: true, clip });
+
+    // A key of the list gets what the list says.
+    await page.locator("#key").selectOption("sf_test_v1_LocalPastKeyLocalPastKey");
+    assert.equal((await send()).status(), 401);
+    await page.locator("#key").selectOption("sf_test_v1_LocalOnlyKeyLocalOnlyKey");
+    assert.equal((await send()).status(), 403);
+    // Chromium logs a response with such a status as an error.
+    const unexpected = problems.filter((text) => !/status of 40[13]/.test(text));
+    assert.deepEqual(unexpected, []);
+  } finally {
+    await browser.close();
+    await rm(profile, { recursive: true });
+  }
 }
-console.log("The start page loads, and its form creates a contact.");
+
+const scale = { deviceScaleFactor: 1 };
+await visit("desktop", { viewport: { width: 1200, height: 860 }, ...scale }, { first: 201 });
+await visit("phone", { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, ...scale }, { first: 200 });
+await visit("dark", { viewport: { width: 1200, height: 860 }, colorScheme: "dark", ...scale }, { first: 200 });
+console.log("The start page loads, its form creates a contact, and the list shows it.");
