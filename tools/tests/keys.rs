@@ -523,6 +523,17 @@ async fn a_write_whose_response_was_lost_is_reported_as_what_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_without_an_expiry_is_said_to_never_expire() {
+    let deployment = Deployment::start().await;
+    let (tenant, _) = deployment.tenant().await;
+    let issue = ["issue", "--tenant", &tenant];
+    let forever = deployment.keys(&issue).await;
+    assert!(stderr(&forever).contains("It never expires: --expires sets a time."));
+    let limited = deployment.keys(&[&issue[..], &["--expires", "90d"]].concat()).await;
+    assert!(!stderr(&limited).contains("never expires"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_workspace_that_the_tenant_has_already_is_added_again_without_a_change() {
     let deployment = Deployment::start().await;
     let (tenant, workspace) = deployment.tenant().await;
@@ -884,7 +895,7 @@ async fn keys_of_other_writers_are_listed_as_they_are_and_can_be_revoked() {
         ("workspaceId", AttributeValue::Null(true)),
         ("scopes", text("contacts:write")),
         ("createdAt", text("yesterday")),
-        ("label", text("one\ntwo\u{1b}[2J\u{9b}")),
+        ("label", text("one\ntwo\u{1b}[2J\u{9b}\u{202e}")),
     ];
     deployment.put(&deployment.tables.api_keys, &foreign_item).await;
 
@@ -907,9 +918,12 @@ async fn keys_of_other_writers_are_listed_as_they_are_and_can_be_revoked() {
         "{list}"
     );
     assert_eq!(line(&foreign).matches("unreadable").count(), 4, "{list}");
-    assert!(line(&foreign).contains("one\u{fffd}two\u{fffd}[2J\u{fffd}"), "{list}");
+    assert!(
+        line(&foreign).contains("one\u{fffd}two\u{fffd}[2J\u{fffd}\u{fffd}"),
+        "{list}"
+    );
     let raw = deployment.keys(&["list", "--json"]).await.stdout;
-    assert!(!String::from_utf8_lossy(&raw).contains(['\u{1b}', '\u{9b}']));
+    assert!(!String::from_utf8_lossy(&raw).contains(['\u{1b}', '\u{9b}', '\u{202e}']));
 
     done(&deployment.keys(&["revoke", &foreign[..8]]).await);
     done(&deployment.keys_reading(old_key, &["revoke"]).await);

@@ -808,3 +808,13 @@ async fn under_faults_each_valid_row_of_5_000_is_stored_once_and_each_bad_one_is
     assert_eq!(again["existing"], counts["created"] + counts["existing"]);
     assert_eq!(local.stored().await, stored);
 }
+
+#[tokio::test]
+async fn a_dry_run_shows_no_marks_of_direction() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, "name\u{200f},email\nAnn \u{200f}Lee,ann@acme.de\n");
+    let output = import(&path).arg("--dry-run").output().await.unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("Lee"), "{shown}");
+    assert!(!shown.contains('\u{200f}'), "{shown}");
+}

@@ -6,7 +6,7 @@
 //! Spanish; Pipedrive in English, German, French and Spanish; Google Contacts, Salesforce, Zoho and Mailchimp in English. For a
 //! title that is missing here, use the column options. Apple's Contacts exports vCards; the titles of the usual converters are here.
 
-use crate::{clean, options::ColumnOptions, terminal::printable};
+use crate::{clean, options::ColumnOptions, terminal::shortened};
 
 /// What a column may be for a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -343,7 +343,7 @@ pub fn listed(titles: &[String]) -> String {
 
 /// A title for display.
 pub fn shown(title: &[u8]) -> String {
-    printable(clean::trimmed(&String::from_utf8_lossy(title)))
+    shortened(clean::trimmed(&String::from_utf8_lossy(title)))
 }
 
 fn role(title: &str) -> Option<Role> {

@@ -14,7 +14,7 @@ use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
-use crate::{options::Label, terminal::printable};
+use crate::{options::Label, terminal::shortened};
 
 const CHUNK: usize = 64 * 1024;
 /// The permissions of the file of rejected rows if the input has no name: only the user can read it.
@@ -256,7 +256,7 @@ fn copied(mut pipe: File) -> io::Result<File> {
 }
 
 fn shown(path: &Path) -> String {
-    printable(&path.display().to_string())
+    shortened(&path.display().to_string())
 }
 
 #[cfg(test)]

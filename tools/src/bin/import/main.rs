@@ -47,6 +47,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, interval_at, sleep},
 };
+use tools::{is_key_among_arguments, is_loopback, note};
 use uuid::Uuid;
 
 use crate::{
@@ -56,7 +57,7 @@ use crate::{
     report::Report,
     sender::{CONCURRENCY, Outcome, Sender},
     table::{Contact, Table},
-    terminal::{count, note, say, time},
+    terminal::{count, say, time},
     turns::Turns,
 };
 
@@ -69,7 +70,7 @@ const TICK: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
-    if env::args_os().skip(1).any(|argument| options::holds_a_key(&argument)) {
+    if is_key_among_arguments() {
         note(format_args!(
             "There is an API key among the arguments, where other users of this machine can read it. Put it into {KEY_VARIABLE}, or \
              pipe it into standard input."
@@ -249,19 +250,6 @@ impl Signals {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host_str() {
-        Some(host) => {
-            let address = host.trim_start_matches('[').trim_end_matches(']');
-            host == "localhost"
-                || address
-                    .parse()
-                    .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-        }
-        None => false,
-    }
-}
-
 fn api_key() -> Result<String, String> {
     let key = match env::var(KEY_VARIABLE) {
         Ok(key) => key,
@@ -282,23 +270,4 @@ fn api_key() -> Result<String, String> {
         );
     }
     Ok(key.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_machine_is_loopback() {
-        for (url, expected) in [
-            ("http://localhost:3000/", true),
-            ("http://127.0.0.1/", true),
-            ("http://[::1]:3000/", true),
-            ("http://acme.de/", false),
-            ("http://10.0.0.1/", false),
-            ("http://localhost.acme.de/", false),
-        ] {
-            assert_eq!(is_loopback(&url.parse().unwrap()), expected, "{url}");
-        }
-    }
 }

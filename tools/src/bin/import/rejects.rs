@@ -21,7 +21,7 @@ use encoding_rs::{UTF_16BE, UTF_16LE};
 use crate::{
     records::Records,
     table::{REJECTED_COLUMNS, Row, Table},
-    terminal::printable,
+    terminal::shortened,
 };
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -273,5 +273,5 @@ fn line_of(table: &Table, line: &str, reason: &str, own: &[u8]) -> Vec<u8> {
 }
 
 fn shown(path: &Path) -> String {
-    printable(&path.display().to_string())
+    shortened(&path.display().to_string())
 }

@@ -8,12 +8,14 @@ use std::{
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
+use tools::note;
+
 use crate::{
     options::{DEFAULT_GIVE_UP_AFTER, Options},
     rejects::Rejects,
     sender::Outcome,
     table::{Row, Table},
-    terminal::{count, note, quoted, say, time},
+    terminal::{count, quoted, say, time},
 };
 
 /// How often progress is printed if there is no terminal.
@@ -299,7 +301,7 @@ mod tests {
         let progress = |done, trouble| progress(done, 1_100, Duration::from_secs(20), 3, trouble);
         assert_eq!(
             progress(100, None),
-            "100 of 1,100 rows, 5 a second, 3 min 20 s left; 3 not imported so far"
+            "100 of 1,100 rows, 5 a second, 3m 20s left; 3 not imported so far"
         );
         assert_eq!(
             progress(0, Some("retrying")),

@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    error::Error,
     time::{Duration, Instant},
 };
 
@@ -16,10 +15,11 @@ use tokio::{
     sync::{Semaphore, watch},
     time::sleep,
 };
+use tools::causes;
 
 use crate::{
     table::Contact,
-    terminal::{printable, time},
+    terminal::{shortened, time},
 };
 
 /// The number of concurrent requests. If that is too many, the service responds with 429, and most of them wait.
@@ -258,7 +258,7 @@ impl Sender {
             .header(CONTENT_TYPE, "application/json")
             .body(body);
         let again = |error: reqwest::Error| Verdict::Again {
-            trouble: causes(&error.without_url()),
+            trouble: shortened(&causes(&error.without_url())),
             retry_after: None,
             max_backoff: MAX_BACKOFF,
         };
@@ -287,7 +287,7 @@ async fn verdict(mut response: Response) -> reqwest::Result<Verdict> {
         }
     }
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let sentence = |member: &str| body[member].as_str().map(printable).filter(|text| !text.is_empty());
+    let sentence = |member: &str| body[member].as_str().map(shortened).filter(|text| !text.is_empty());
     let reason = || {
         sentence("error")
             .or_else(|| sentence("message"))
@@ -324,17 +324,6 @@ async fn verdict(mut response: Response) -> reqwest::Result<Verdict> {
 fn backoff(attempts: u32, longest: Duration) -> Duration {
     let longest = FIRST_BACKOFF.saturating_mul(1 << (attempts - 1).min(10)).min(longest);
     longest.mul_f64(0.5 + fastrand::f64() / 2.0)
-}
-
-/// An error with its causes. The last cause is the most useful one.
-fn causes(error: &dyn Error) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = error.source();
-    }
-    printable(&texts.join(": "))
 }
 
 #[cfg(test)]

@@ -409,7 +409,7 @@ fn complaint(reason: &NoHeader, header: &Record) -> String {
             "line {line} is a contact, but there is no header above it: add a line with the columns' titles, such as name and email."
         ),
         NoHeader::Missing(Missing::Named(title)) => {
-            format!("there is no column {}; {there_are}.", crate::terminal::printable(title))
+            format!("there is no column {}; {there_are}.", crate::terminal::shortened(title))
         }
         NoHeader::Missing(Missing::Name) => format!(
             "which column has the name? Set it with --name-column, or with --first-name-column and --last-name-column; {there_are}."

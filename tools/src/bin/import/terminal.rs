@@ -1,4 +1,4 @@
-//! Output to the terminal. It never panics if the output is closed, and it never contains a character that controls the
+//! The report on standard output. It never panics if the output is closed, and it never contains a character that harms a
 //! terminal.
 
 use std::{
@@ -7,33 +7,23 @@ use std::{
     time::Duration,
 };
 
+use tools::{is_harmful, printable, printable_lines};
+
 /// Enough for any sentence, and for any title of a column.
 const MAX_CHARS: usize = 300;
 
 /// Prints a line of the report to standard output. If that is closed, the line is dropped and the exit code stays the same.
 pub fn say(line: impl Display) {
-    let _ = writeln!(io::stdout(), "{line}");
+    let _ = writeln!(io::stdout(), "{}", printable_lines(&line.to_string()));
 }
 
-/// Prints a line about the progress to standard error.
-pub fn note(line: impl Display) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// Text from a file or a server, without characters that control the terminal or reorder its line, and of limited length.
-pub fn printable(text: &str) -> String {
-    let is_harmful = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut shown: String = text
-        .chars()
-        .map(|c| if is_harmful(c) { ' ' } else { c })
-        .take(MAX_CHARS)
-        .collect();
+/// Text from a file or a server: [`printable`], and of limited length.
+pub fn shortened(text: &str) -> String {
+    let mut shown: String = printable(text.trim()).chars().take(MAX_CHARS).collect();
     if text.chars().nth(MAX_CHARS).is_some() {
         shown.push('…');
     }
-    shown.trim().to_owned()
+    shown
 }
 
 /// An argument as a POSIX shell reads it.
@@ -41,12 +31,12 @@ pub fn quoted(argument: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !argument.is_empty() && argument.chars().all(is_plain) {
         argument.to_owned()
-    } else if argument.chars().any(char::is_control) {
+    } else if argument.chars().any(is_harmful) {
         let escaped: String = argument
             .chars()
             .map(|c| match c {
                 '\'' | '\\' => format!("\\{c}"),
-                c if c.is_control() => c
+                c if is_harmful(c) => c
                     .to_string()
                     .bytes()
                     .map(|byte| format!("\\x{byte:02x}"))
@@ -66,13 +56,9 @@ pub fn count(number: u64, what: &str) -> String {
     format!("{} {what}{plural}", indicatif::HumanCount(number))
 }
 
-/// A duration in the two units that matter.
+/// A duration in whole seconds: `3m 20s`.
 pub fn time(duration: Duration) -> String {
-    match duration.as_secs() {
-        seconds @ 0..60 => format!("{seconds} s"),
-        seconds @ 60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        seconds => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
+    humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
 }
 
 #[cfg(test)]
@@ -81,8 +67,8 @@ mod tests {
 
     #[test]
     fn what_a_server_says_cannot_control_the_terminal() {
-        assert_eq!(printable("\u{1b}[31mno\u{7}\u{9b}2J\r\n\u{202e}ok"), "[31mno  2J   ok");
-        assert_eq!(printable(&"a".repeat(1000)).chars().count(), MAX_CHARS + 1);
+        assert_eq!(shortened(" \u{1b}[31mno\r\n"), "\u{fffd}[31mno");
+        assert_eq!(shortened(&"a".repeat(1000)).chars().count(), MAX_CHARS + 1);
     }
 
     #[test]
@@ -93,15 +79,9 @@ mod tests {
             ("it's", r"'it'\''s'"),
             ("", "''"),
             ("a\nb's", r"$'a\x0ab\'s'"),
+            ("a\u{202e}", r"$'a\xe2\x80\xae'"),
         ] {
             assert_eq!(quoted(argument), shown);
-        }
-    }
-
-    #[test]
-    fn a_time_has_two_units() {
-        for (seconds, shown) in [(0, "0 s"), (59, "59 s"), (300, "5 min 0 s"), (7260, "2 h 1 min")] {
-            assert_eq!(time(Duration::from_secs(seconds)), shown);
         }
     }
 }

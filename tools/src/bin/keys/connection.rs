@@ -1,6 +1,6 @@
 //! The connection to `DynamoDB`, and what to do if it fails.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error as _, time::Duration};
 
 use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_credential_types::provider::{SharedCredentialsProvider, error::CredentialsError};
@@ -14,7 +14,8 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 use tokio::time::timeout;
-use url::{Host, Url};
+use tools::{causes, is_loopback};
+use url::Url;
 
 use crate::Refusal;
 
@@ -57,7 +58,8 @@ impl Connection {
             .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(200)));
         if let Some(url) = &endpoint {
             config = config.endpoint_url(url.as_str());
-            if is_on_this_machine(url) {
+            // Engines on this machine check no credentials, so none are needed.
+            if is_loopback(url) {
                 config = config
                     .region(Region::new("eu-central-1"))
                     .credentials_provider(Credentials::new("local", "local", None, None, "local"));
@@ -176,20 +178,12 @@ async fn credentials(provider: &impl ProvideCredentials) -> Result<Credentials, 
     };
     loaded.map_err(|error| match error {
         CredentialsError::CredentialsNotLoaded(_) => no_credentials(),
-        error => {
-            // The outermost error only says that it failed. The useful cause is further inside.
-            let mut reasons = Vec::new();
-            let mut next = error.source();
-            while let Some(reason) = next {
-                reasons.push(reason.to_string());
-                next = reason.source();
-            }
-            Refusal::new(format!(
-                "{} Loading them failed: {}.",
-                no_credentials(),
-                reasons.join(": ")
-            ))
-        }
+        // The outermost error only says that it failed.
+        error => Refusal::new(format!(
+            "{} Loading them failed: {}.",
+            no_credentials(),
+            error.source().map(causes).unwrap_or_default()
+        )),
     })
 }
 
@@ -207,46 +201,9 @@ fn endpoint(text: &str) -> Result<Url, Refusal> {
         .ok_or_else(|| Refusal::new("The endpoint isn't a URL such as http://127.0.0.1:8000."))
 }
 
-/// Whether a URL points to this machine, where engines check no credentials, so none are needed.
-fn is_on_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_loopback_is_this_machine() {
-        for url in [
-            "http://127.0.0.1:8000",
-            "http://127.0.0.2",
-            "http://localhost/",
-            "http://LOCALHOST:8000",
-            "https://localhost",
-            "http://[::1]",
-            "http://[::1]:8000",
-            "http://[0:0:0:0:0:0:0:1]/",
-            "http://user:password@127.0.0.1:8000",
-        ] {
-            assert!(endpoint(url).is_ok_and(|url| is_on_this_machine(&url)), "{url}");
-        }
-        for url in [
-            "https://dynamodb.eu-central-1.amazonaws.com",
-            "http://localhost.example.com",
-            "http://10.0.0.1:8000",
-            "http://[::2]",
-            "http://user:127.0.0.1@example.com",
-            "http://example.com/127.0.0.1",
-        ] {
-            assert!(endpoint(url).is_ok_and(|url| !is_on_this_machine(&url)), "{url}");
-        }
-    }
 
     #[test]
     fn what_is_no_url_of_a_server_is_no_endpoint() {

@@ -21,6 +21,7 @@ use clap::Parser as _;
 use create_contact::api_key::KeyHash;
 use futures_util::FutureExt as _;
 use tokio::{runtime, signal::ctrl_c};
+use tools::{is_key_among_arguments, note, printable};
 use uuid::Uuid;
 
 use crate::{
@@ -51,8 +52,8 @@ impl fmt::Display for Refusal {
 
 fn main() -> ExitCode {
     // This comes before anything else reads the command line, because an error message could repeat the key.
-    if env::args_os().any(|argument| api_key::looks_like_a_key(&argument.to_string_lossy())) {
-        output::note(
+    if is_key_among_arguments() {
+        note(
             "Don't pass a key on the command line: it may now be in the shell's history. Pass it on standard input: keys revoke < FILE",
         );
         return ExitCode::from(2);
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
             // It may quote what a server said.
-            output::note(&output::printable(&refusal.0));
+            note(printable(&refusal.0));
             ExitCode::FAILURE
         }
     }
@@ -93,7 +94,7 @@ async fn execute(options: Options, command: Command) -> Result<(), Refusal> {
         Command::Workspace(WorkspaceCommand::Add { tenant, id }) => {
             let id = id.unwrap_or_else(Uuid::now_v7);
             if !tables(options).await?.add_workspace(id, tenant).await? {
-                output::note("The tenant has this workspace already; nothing was changed.");
+                note("The tenant has this workspace already; nothing was changed.");
             }
             let workspace = Workspace {
                 workspace_id: id.to_string(),
@@ -130,12 +131,12 @@ async fn issue(json: bool, tables: &Tables, wanted: Issue) -> Result<(), Refusal
         ));
     }
     check_workspace(tables, &wanted).await?;
-    let key = api_key::generate(wanted.test)?;
+    let key = api_key::generate(wanted.test);
     let hash = KeyHash::of(key.as_bytes())
         .ok_or_else(|| Refusal::new("The new key is malformed. This is a defect of this tool."))?;
     let now = Utc::now();
     let stored = ApiKey {
-        key_id: Attribute::Is(api_key::generate_key_id()?),
+        key_id: Attribute::Is(api_key::generate_key_id()),
         label: wanted.label.into(),
         key_hash: hash.as_str().to_owned(),
         tenant_id: Attribute::Is(wanted.tenant.to_string()),
@@ -171,10 +172,10 @@ async fn check_workspace(tables: &Tables, wanted: &Issue) -> Result<(), Refusal>
     }
     match tables.has_workspace(tenant).await? {
         Some(true) => {}
-        Some(false) => output::note(&format!(
+        Some(false) => note(format_args!(
             "Warning: tenant {tenant} has no workspace, so every request with this key gets 404. Add one: keys workspace add --tenant {tenant}"
         )),
-        None => output::note(&format!(
+        None => note(format_args!(
             "Warning: whether tenant {tenant} has a workspace could not be checked."
         )),
     }
@@ -187,7 +188,7 @@ fn which_key(name: Option<&str>) -> Result<KeyName, Refusal> {
         return KeyName::parse(name);
     }
     if stdin().is_terminal() && stderr().is_terminal() {
-        output::note("Paste the key, then press Enter and Ctrl-D:");
+        note("Paste the key, then press Enter and Ctrl-D:");
     }
     let mut input = Vec::new();
     stdin()

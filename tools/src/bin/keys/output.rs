@@ -1,10 +1,11 @@
 //! What the operator sees: tables for people, JSON for scripts.
 
-use std::io::{self, Write as _, stderr, stdout};
+use std::io::{self, Write as _, stdout};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
+use tools::{is_harmful, note, printable};
 use uuid::Uuid;
 
 use crate::{
@@ -33,8 +34,12 @@ pub fn issued(as_json: bool, key: &str, stored: &ApiKey) -> Result<(), Refusal> 
     }
     print(key)?;
     let table = table(KEY_COLUMNS, &[key_row(stored)]);
-    note(&format!(
-        "\nThis key is shown only once: only its hash is stored.\n\n{table}"
+    let expiry = match stored.expires_at {
+        Attribute::Absent => " It never expires: --expires sets a time.",
+        _ => "",
+    };
+    note(format_args!(
+        "\nThis key is shown only once: only its hash is stored.{expiry}\n\n{table}"
     ));
     Ok(())
 }
@@ -74,12 +79,6 @@ pub fn workspaces(as_json: bool, workspaces: &[Workspace]) -> Result<(), Refusal
     }
     let rows: Vec<_> = workspaces.iter().map(workspace_row).collect();
     print(&table(WORKSPACE_COLUMNS, &rows))
-}
-
-/// Tells the operator something besides the result. If standard error can't be written, that is ignored: there is no other
-/// place to report it.
-pub fn note(text: &str) {
-    let _ = writeln!(stderr(), "{text}");
 }
 
 /// Whether output is discarded: standard output is `/dev/null`, which Rust also opens in place of a closed one.
@@ -165,26 +164,15 @@ fn table<const N: usize>(columns: [&str; N], rows: &[[String; N]]) -> String {
     lines.iter().map(render).collect::<Vec<_>>().join("\n")
 }
 
-/// A text without characters that move the terminal's cursor, start a line or change the direction of the text.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
-            control if control.is_control() => char::REPLACEMENT_CHARACTER,
-            character => character,
-        })
-        .collect()
-}
-
 fn json(value: &impl Serialize) -> Result<(), Refusal> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Refusal::new(format!("The output can't be written as JSON: {error}.")))?;
-    // JSON allows DEL and the C1 control characters unescaped, and some terminals obey them.
+    // JSON allows most of what harms a terminal unescaped.
     let text: String = text
         .chars()
-        .map(|character| match character {
-            '\u{7f}'..='\u{9f}' => format!("\\u{:04x}", u32::from(character)),
-            character => character.to_string(),
+        .map(|c| match c {
+            c if is_harmful(c) && c != '\n' => format!("\\u{:04x}", u32::from(c)),
+            c => c.to_string(),
         })
         .collect();
     print(&text)
@@ -196,18 +184,4 @@ fn print(text: &str) -> Result<(), Refusal> {
     writeln!(stdout, "{text}")
         .and_then(|()| stdout.flush())
         .map_err(|error| Refusal::new(format!("Standard output can't be written: {error}.")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::printable;
-
-    #[test]
-    fn what_is_printed_has_no_control_characters() {
-        assert_eq!(printable("CRM import, Zürich 山"), "CRM import, Zürich 山");
-        assert_eq!(
-            printable("a\u{1b}[2Jb\r\nc\u{7f}\u{9b}\u{202e}\u{2067}"),
-            "a\u{fffd}[2Jb\u{fffd}\u{fffd}c\u{fffd}\u{fffd}\u{fffd}\u{fffd}"
-        );
-    }
 }
