@@ -504,7 +504,7 @@ async fn a_write_whose_response_was_lost_is_reported_as_what_it_was() {
             proxy.plan(first("DeleteItem"));
             let revoked = [&through_proxy[..], &["revoke", key[name].as_str().expect("a name")]].concat();
             done(&keys("", &[], &revoked).await);
-            assert_eq!(proxy.operations()[1..], ["DeleteItem", "DeleteItem"], "{at}");
+            assert_eq!(proxy.operations()[1..], ["DeleteItem", "DeleteItem", "Scan"], "{at}");
             assert_eq!(deployment.request(&string(&key["key"]), &workspace).await, 401, "{at}");
         }
 
@@ -520,6 +520,40 @@ async fn a_write_whose_response_was_lost_is_reported_as_what_it_was() {
             .expect("a list")
             .contains(&json!({ "workspaceId": new_workspace, "tenantId": tenant }))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_response_or_another_keys_item_revokes_and_adds_nothing() {
+    let deployment = Deployment::start().await;
+    let (tenant, _) = deployment.tenant().await;
+    let key = deployment.json(&["issue", "--tenant", &tenant]).await;
+    let (id, hash) = (string(&key["keyId"]), string(&key["keyHash"]));
+    let proxy = deployment.proxy().await;
+    let through_proxy = ["--endpoint-url", &proxy.url];
+    let other = r#"{"Attributes": {"keyHash": {"S": "another"}}, "Item": {"keyHash": {"S": "another"}}}"#;
+    for (operation, response, name, words) in [
+        ("DeleteItem", "", &id, "was not revoked"),
+        ("DeleteItem", "{}", &hash, "was not revoked"),
+        ("DeleteItem", other, &id, "isn't DynamoDB"),
+        ("GetItem", other, &hash, "isn't DynamoDB"),
+    ] {
+        proxy.plan(move |_, call| (call.operation == operation).then_some(Fault::Body(200, response)));
+        let output = keys("", &[], &[&through_proxy[..], &["revoke", name]].concat()).await;
+        refused_with(&output, &[words]);
+        assert_eq!(deployment.json(&["list"]).await.as_array().map(Vec::len), Some(1));
+    }
+    // Everything is empty from the delete on.
+    proxy.plan(|before, _| (before > 0).then_some(Fault::Body(200, "")));
+    let output = keys("", &[], &[&through_proxy[..], &["revoke", &id]].concat()).await;
+    refused_with(&output, &["isn't DynamoDB"]);
+    let add = ["workspace", "add", "--tenant", &tenant];
+    let workspace = json!({"Item": {"workspaceId": {"S": &tenant}, "tenantId": {"S": &tenant}}}).to_string();
+    let workspace: &str = workspace.leak();
+    for response in ["", workspace] {
+        proxy.plan(move |_, _| Some(Fault::Body(200, response)));
+        let output = keys("", &[], &[&through_proxy[..], &add].concat()).await;
+        refused_with(&output, &["isn't DynamoDB"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

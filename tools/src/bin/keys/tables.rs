@@ -1,14 +1,15 @@
 //! The tables of keys and workspaces, as the operator may use them (`docs/contract.md#6-dynamodb-tables`).
 //!
 //! The SDK retries a write whose response was lost, and the condition then fails because of the first attempt. So a failed
-//! conditional put returns the existing item, and this module checks whether it is its own. A key is read before it is deleted.
+//! conditional put returns the existing item, and this module checks whether it is its own. A delete returns the item that it
+//! deleted. What is only an empty response is no success: other servers give such responses too.
 
 use std::{collections::HashMap, ops::ControlFlow, time::Duration};
 
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata as _, SdkError},
     operation::{put_item::PutItemError, scan::ScanError},
-    types::{AttributeValue, ReturnValuesOnConditionCheckFailure::AllOld},
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
@@ -262,7 +263,6 @@ impl Tables {
 
     /// Deletes the one key with this name, and returns it.
     pub async fn revoke(&self, name: &KeyName) -> Result<ApiKey, Refusal> {
-        // The key is read first. So if a delete finds nothing, an earlier attempt has deleted it and its response was lost.
         let key = match name.whole_hash() {
             Some(hash) => self.key(hash).await?,
             None => self.only_key(name).await?,
@@ -278,7 +278,17 @@ impl Tables {
 
     async fn key(&self, hash: &str) -> Result<Option<ApiKey>, Refusal> {
         let item = self.get(&self.api_keys, API_KEYS_TABLE, "keyHash", hash).await?;
-        Ok(item.as_ref().map(ApiKey::from_item))
+        item.map(|item| self.asked_for(ApiKey::from_item(&item), hash))
+            .transpose()
+    }
+
+    /// A key, if it has the hash that was asked for.
+    fn asked_for(&self, key: ApiKey, hash: &str) -> Result<ApiKey, Refusal> {
+        if key.key_hash == hash {
+            Ok(key)
+        } else {
+            Err(self.connection.not_dynamodb())
+        }
     }
 
     async fn only_key(&self, name: &KeyName) -> Result<Option<ApiKey>, Refusal> {
@@ -299,9 +309,16 @@ impl Tables {
             .client
             .delete_item()
             .table_name(&self.api_keys)
-            .key("keyHash", string(&key.key_hash));
-        let Err(error) = delete.send().await else {
-            return Ok(());
+            .key("keyHash", string(&key.key_hash))
+            .return_values(ReturnValue::AllOld);
+        let error = match delete.send().await {
+            Ok(deleted) => {
+                return match deleted.attributes {
+                    Some(item) => self.asked_for(ApiKey::from_item(&item), &key.key_hash).map(drop),
+                    None => self.check_gone(key).await,
+                };
+            }
+            Err(error) => error,
         };
         let refusal = self
             .connection
@@ -315,12 +332,27 @@ impl Tables {
         })
     }
 
+    /// Whether a key that a delete didn't find is gone, because an earlier attempt of that delete has deleted it. Only a scan's
+    /// response shows that it is `DynamoDB`'s although it has no item.
+    async fn check_gone(&self, key: &ApiKey) -> Result<(), Refusal> {
+        if self.keys().await?.iter().any(|stored| stored.key_hash == key.key_hash) {
+            return Err(Refusal::new(
+                "The key was not revoked: DynamoDB accepted its deletion, but the key is still there. Run the command again.",
+            ));
+        }
+        Ok(())
+    }
+
     /// A workspace, if it exists.
     pub async fn workspace(&self, id: Uuid) -> Result<Option<Workspace>, Refusal> {
         let item = self
             .get(&self.workspaces, WORKSPACES_TABLE, "workspaceId", &id.to_string())
             .await?;
-        Ok(item.as_ref().map(Workspace::from_item))
+        let workspace = item.as_ref().map(Workspace::from_item);
+        match &workspace {
+            Some(found) if found.workspace_id != id.to_string() => Err(self.connection.not_dynamodb()),
+            _ => Ok(workspace),
+        }
     }
 
     /// Whether a tenant has a workspace; `None` if the operator may not read them, or there are too many to read.
@@ -353,8 +385,17 @@ impl Tables {
             .item("tenantId", string(&tenant.to_string()))
             .condition_expression("attribute_not_exists(workspaceId)")
             .return_values_on_condition_check_failure(AllOld);
+        let unsure = |refusal: Refusal| {
+            Refusal::new(format!(
+                "{refusal} The workspace may or may not have been added. Run this: keys workspace add --tenant {tenant} {id}"
+            ))
+        };
         let Err(error) = put.send().await else {
-            return Ok(true);
+            // A put's response is empty, as any server's may be. So the workspace is read.
+            return match self.workspace(id).await.map_err(unsure)? {
+                Some(workspace) if workspace.belongs_to(tenant) => Ok(true),
+                _ => Err(self.connection.not_dynamodb()),
+            };
         };
         if in_the_way(&error).is_some_and(|item| Workspace::from_item(item).belongs_to(tenant)) {
             return Ok(false);
@@ -368,9 +409,7 @@ impl Tables {
             .connection
             .refusal("PutItem", &self.workspaces, WORKSPACES_TABLE, &error);
         Err(if may_be_applied(&error) {
-            Refusal::new(format!(
-                "{refusal} The workspace may or may not have been added. Run this: keys workspace add --tenant {tenant} {id}"
-            ))
+            unsure(refusal)
         } else {
             refusal
         })
