@@ -1,7 +1,8 @@
 //! What spreadsheets and browsers add to a cell: removed if the meaning is certain, otherwise rejected with advice.
 
 use create_contact::email::Email;
-use encoding_rs::WINDOWS_1252;
+
+use crate::{misread::is_misread, placeholders::is_placeholder};
 
 /// What a cell contains.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,11 +27,11 @@ const FORMULA: &str = "Excel's =\"…\"";
 const APOSTROPHE: &str = "Excel's apostrophe";
 const MAILTO: &str = "mailto:";
 
-/// Cells that mean "empty", or a formula that failed. None of them is a name or an address.
-const PLACEHOLDERS: [&str; 20] = [
-    "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#N/A", "#NULL!", "#NUM!", "#NV", "#WERT!", "#BEZUG!", "N/A", "n/a",
-    "n.a.", "NULL", "(null)", "-", "--", "—", ".", "?",
-];
+/// The most characters in a name. What is longer is refused for its length.
+const MAX_NAME: usize = 200;
+
+const LOST_LETTER: &str =
+    "there is a ? where a letter may have been lost: write it again, and save the file as \"CSV UTF-8\"";
 
 /// A cell without what was added to it.
 pub fn clean(cell: &str, kind: Kind) -> Cell {
@@ -71,11 +72,17 @@ pub fn trimmed(text: &str) -> &str {
 
 /// Why a name can't be what was meant, if so, and what to do about it.
 pub fn doubt_about_name(name: &str, separator: char) -> Option<&'static str> {
-    if PLACEHOLDERS.contains(&name) {
+    if name.chars().nth(MAX_NAME).is_some() {
+        None
+    } else if has_code(name) {
+        Some("the name has codes such as =C3=A9, %20 or \\u00e9 in it: write the characters themselves")
+    } else if has_lost_letter(name) {
+        Some(LOST_LETTER)
+    } else if is_placeholder(name) {
         Some("the name is a placeholder such as N/A or #NAME?: write the name, or leave the cell empty")
     } else if is_unreadable(name) {
         Some("the name has a character that couldn't be read: write the name again, or check --encoding")
-    } else if is_mojibake(name) {
+    } else if is_misread(name) {
         Some(
             "the name was read in the wrong encoding when the file was created (JosÃ© for José): export it again as UTF-8",
         )
@@ -83,6 +90,8 @@ pub fn doubt_about_name(name: &str, separator: char) -> Option<&'static str> {
         Some("the name has an HTML entity such as &amp; or &#39; in it: write the character itself")
     } else if name.contains(['\r', '\n']) && (name.contains('@') || name.contains(separator)) {
         Some("the name spans several lines and looks like several rows: check whether a quote is missing")
+    } else if !name.is_empty() && !name.contains(char::is_alphabetic) {
+        Some("the name has no letter: write the name, or leave the cell empty")
     } else {
         None
     }
@@ -92,7 +101,7 @@ pub fn doubt_about_name(name: &str, separator: char) -> Option<&'static str> {
 pub fn doubt_about_email(email: &str) -> Option<&'static str> {
     let is_between = |c: char| c.is_whitespace() || ",;|/<>".contains(c) || is_invisible(c);
     let addresses = email.split(is_between).filter(|part| part.contains('@')).count();
-    if PLACEHOLDERS.contains(&email) {
+    if !email.contains('@') && is_placeholder(email) {
         Some("the address is a placeholder such as N/A or #NAME?: write the address")
     } else if is_unreadable(email) {
         Some("the address has a character that couldn't be read: write it again, or check --encoding")
@@ -100,7 +109,9 @@ pub fn doubt_about_email(email: &str) -> Option<&'static str> {
         Some("two addresses in one cell: keep one of them")
     } else if email.contains(['<', '>']) {
         Some("the cell contains more than the address: keep only what is between < and >")
-    } else if is_mojibake(email) {
+    } else if email.contains('@') && has_lost_letter(email) {
+        Some(LOST_LETTER)
+    } else if is_misread(email) {
         Some("the address was read in the wrong encoding when the file was created: export it again as UTF-8")
     } else if has_entity(email) {
         Some("the address has an HTML entity such as &amp; in it: write the character itself")
@@ -142,14 +153,21 @@ fn is_unreadable(text: &str) -> bool {
     text.contains(char::REPLACEMENT_CHARACTER)
 }
 
-/// Whether a text is UTF-8 that was read as Windows-1252: encoded as Windows-1252 again, it is valid UTF-8 with characters
-/// outside ASCII. That doesn't happen by chance.
-fn is_mojibake(text: &str) -> bool {
-    if text.is_ascii() {
-        return false;
-    }
-    let (bytes, _, is_lossy) = WINDOWS_1252.encode(text);
-    !is_lossy && str::from_utf8(&bytes).is_ok()
+/// Excel writes `?` for a letter that the encoding of its plain CSV lacks, databases write `¿`.
+fn has_lost_letter(text: &str) -> bool {
+    text.contains(['?', '¿', '？']) && text.chars().count() > 1 && !text.starts_with('#')
+}
+
+/// Characters as mail programs (`=C3=A9`), URLs (`%C3%A9`) and programming languages (`\u00e9`) write them.
+fn has_code(text: &str) -> bool {
+    let has = |prefix: &str, digits: usize| {
+        let mut rest = text.split(prefix).skip(1);
+        rest.any(|rest| {
+            rest.get(..digits)
+                .is_some_and(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        })
+    };
+    has("=", 2) || has("%", 2) || has("%u", 4) || has("\\u", 4) || has("\\x", 2) || text.contains("=?")
 }
 
 fn has_entity(text: &str) -> bool {
@@ -209,6 +227,16 @@ mod tests {
             "Smith &amp; Sons",
             "Jos\u{fffd}",
             "Karl\nk@a.de",
+            "?ukasz",
+            "W?jcik",
+            "??",
+            "¿ukasz",
+            "Jos=C3=A9",
+            "=?UTF-8?Q?Jos=C3=A9?=",
+            "Jos%C3%A9 Garc%C3%ADa",
+            "Ann%20Lee",
+            r"Jos\u00e9",
+            "4711",
         ] {
             assert!(doubt_about_name(name, ',').is_some(), "{name}");
         }
@@ -233,6 +261,8 @@ mod tests {
             "Karl <a@b.de>",
             "N/A",
             "a&amp;b@c.de",
+            "j?rg@c.de",
+            "jÃ¶rg@c.de",
         ] {
             assert!(doubt_about_email(email).is_some(), "{email}");
         }

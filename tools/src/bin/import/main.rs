@@ -6,7 +6,8 @@
 //! | [`input`] | bytes to text: encodings, and files that aren't text |
 //! | [`records`] | text to records |
 //! | [`columns`], [`table`] | the meaning of each column; records to rows |
-//! | [`clean`], [`names`] | cells to a contact: what is cleaned or rejected, which text to send as the name |
+//! | [`clean`], [`placeholders`], [`misread`] | cells: what is cleaned, what is rejected |
+//! | [`names`] | which text to send as the name |
 //! | [`duplicates`], [`turns`] | rows with the same address |
 //! | [`sender`] | sending a row, with retries |
 //! | [`rejects`], [`report`] | the results of the rows |
@@ -21,8 +22,10 @@ mod columns;
 mod dry_run;
 mod duplicates;
 mod input;
+mod misread;
 mod names;
 mod options;
+mod placeholders;
 mod records;
 mod rejects;
 mod report;
