@@ -15,6 +15,7 @@ use harness::fixture;
 use serde::Deserialize;
 use tempfile::TempDir;
 use uuid::Uuid;
+use yore::code_pages::{CP437, CP850};
 
 use crate::{KEY, LocalRun, import, rejects};
 
@@ -182,8 +183,14 @@ fn check_rejects(case: &Case, path: &Path, shown: &str) {
     };
     let python = case.python.as_ref().unwrap();
     let label = case.options.iter().skip_while(|option| *option != "--encoding").nth(1);
-    let encoding = label.map_or(UTF_8, |label| Encoding::for_label(label.as_bytes()).unwrap());
-    let (content, ..) = encoding.decode(&bytes);
+    let content = match label.map(String::as_str) {
+        Some("cp850") => CP850.decode(&bytes),
+        Some("cp437") => CP437.decode(&bytes),
+        label => {
+            let encoding = label.map_or(UTF_8, |label| Encoding::for_label(label.as_bytes()).unwrap());
+            encoding.decode(&bytes).0
+        }
+    };
     let mut found = csv::ReaderBuilder::new()
         .delimiter(python.delimiter.as_bytes()[0])
         .flexible(true)

@@ -11,10 +11,9 @@ use std::{
 };
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
-use encoding_rs_io::DecodeReaderBytesBuilder;
+use encoding_rs::{UTF_16BE, UTF_16LE};
 
-use crate::{options::Label, terminal::shortened};
+use crate::{encoding::Encoding, options::Label, terminal::shortened};
 
 const CHUNK: usize = 64 * 1024;
 /// The permissions of the file of rejected rows if the input has no name: only the user can read it.
@@ -50,7 +49,7 @@ pub struct Input {
     /// Whether it is a regular file, not a pipe.
     pub is_regular: bool,
     /// Its encoding.
-    pub encoding: &'static Encoding,
+    pub encoding: Encoding,
     byte_order_mark: u64,
     how: &'static str,
 }
@@ -81,7 +80,7 @@ impl Input {
             } else {
                 copied(file).map_err(unreadable)?
             },
-            encoding: UTF_8,
+            encoding: Encoding::UTF_8,
             byte_order_mark: 0,
             how: "",
         };
@@ -112,15 +111,10 @@ impl Input {
     /// The text from its beginning, as UTF-8. Single bytes that are not valid UTF-8 are left unchanged.
     pub fn text(&self) -> io::Result<Box<dyn Read + '_>> {
         (&self.file).seek(SeekFrom::Start(self.byte_order_mark))?;
-        Ok(if self.encoding == UTF_8 {
+        Ok(if self.encoding.is_utf_8() {
             Box::new(&self.file)
         } else {
-            Box::new(
-                DecodeReaderBytesBuilder::new()
-                    .encoding(Some(self.encoding))
-                    .bom_sniffing(false)
-                    .build(&self.file),
-            )
+            self.encoding.reader(&self.file)
         })
     }
 
@@ -133,7 +127,7 @@ impl Input {
             .take(CHUNK as u64)
             .read_to_end(&mut head)
             .map_err(unreadable)?;
-        let byte_order_mark = Encoding::for_bom(&head);
+        let byte_order_mark = encoding_rs::Encoding::for_bom(&head);
         let text = head[byte_order_mark.map_or(0, |(_, length)| length)..].trim_ascii_start();
         if text.is_empty() {
             return Err(format!("{} is empty.", shown(&path)));
@@ -145,12 +139,12 @@ impl Input {
             }
         }
         if let Some((encoding, length)) = byte_order_mark {
-            (self.encoding, self.byte_order_mark) = (encoding, length as u64);
+            (self.encoding, self.byte_order_mark) = (Encoding::Web(encoding), length as u64);
             self.how = " (it has a byte order mark)";
         } else if let Some(Label { encoding, .. }) = label {
-            (self.encoding, self.how) = (encoding, " (as --encoding says)");
+            (self.encoding, self.how) = (*encoding, " (as --encoding says)");
         } else if let Some(encoding) = utf_16(&head) {
-            (self.encoding, self.how) = (encoding, " (recognised)");
+            (self.encoding, self.how) = (Encoding::Web(encoding), " (recognised)");
         } else {
             self.check_utf_8().map_err(unreadable)??;
         }
@@ -166,6 +160,7 @@ impl Input {
         }
         (&self.file).seek(SeekFrom::Start(0))?;
         let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+        let mut sample = Vec::new();
         let mut chunks = BufReader::with_capacity(CHUNK, &self.file);
         loop {
             let chunk = chunks.fill_buf()?;
@@ -174,10 +169,15 @@ impl Input {
                 break;
             }
             detector.feed(chunk, false);
+            let lines = chunk
+                .split_inclusive(|&byte| byte == b'\n')
+                .filter(|line| !line.is_ascii());
+            sample.extend(lines.flatten().take(CHUNK.saturating_sub(sample.len())));
             chunks.consume(length);
         }
         detector.feed(&[], true);
-        let likely = detector.guess(None, Utf8Detection::Deny).name();
+        let detected = detector.guess(None, Utf8Detection::Deny);
+        let likely = Encoding::likeliest(&sample, detected).name();
         Ok(Err(format!(
             "{} is not UTF-8: the first such line is {}. It is probably {likely}; look at it with --dry-run --encoding \
              {likely}, and import it with --encoding {likely} if the names are right.",
@@ -236,7 +236,7 @@ fn cut_character(bytes: &[u8]) -> usize {
 }
 
 /// UTF-16 without a byte order mark: separators, addresses and line ends are ASCII, whose other byte is zero.
-fn utf_16(head: &[u8]) -> Option<&'static Encoding> {
+fn utf_16(head: &[u8]) -> Option<&'static encoding_rs::Encoding> {
     let zeros = |parity: usize| head.iter().skip(parity).step_by(2).filter(|&&byte| byte == 0).count();
     let (even, odd) = (zeros(0), zeros(1));
     let enough = head.len() / 8;

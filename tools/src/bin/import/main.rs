@@ -3,7 +3,7 @@
 //! | module | knows |
 //! | --- | --- |
 //! | [`options`] | the command line |
-//! | [`input`] | bytes to text: encodings, and files that aren't text |
+//! | [`input`], [`encoding`] | bytes to text: encodings, and files that aren't text |
 //! | [`records`] | text to records |
 //! | [`columns`], [`table`] | the meaning of each column; records to rows |
 //! | [`clean`], [`placeholders`], [`misread`] | cells: what is cleaned, what is rejected |
@@ -21,6 +21,7 @@ mod clean;
 mod columns;
 mod dry_run;
 mod duplicates;
+mod encoding;
 mod input;
 mod misread;
 mod names;

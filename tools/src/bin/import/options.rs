@@ -3,9 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
-use encoding_rs::Encoding;
 use reqwest::Url;
 use uuid::{Uuid, fmt::Hyphenated};
+
+use crate::encoding::Encoding;
 
 const ABOUT: &str =
     "Imports contacts from a CSV file, and reports each row that wasn't imported, with its line and the reason.";
@@ -23,7 +24,7 @@ is always safe: contacts that are already there are found, not created twice.
 Exit codes: 0 every row is in; 1 some aren't, or the file can't be imported; 2 the command line is wrong.";
 
 /// What the command line asks for.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "import", version, about = ABOUT, after_help = EXAMPLES)]
 pub struct Options {
     /// The CSV file; a pipe or /dev/stdin is fine too
@@ -40,7 +41,7 @@ pub struct Options {
     /// Where the columns are, if their titles aren't recognised
     #[command(flatten)]
     pub columns: ColumnOptions,
-    /// The file's encoding, such as windows-1252; a byte order mark takes precedence
+    /// The file's encoding, such as windows-1252, macintosh, cp850 or cp437; a byte order mark takes precedence
     #[arg(long, value_name = "NAME", value_parser = encoding)]
     pub encoding: Option<Label>,
     /// How long to keep trying when the service stops responding (90s, 5m, 1h)
@@ -90,12 +91,12 @@ impl ColumnOptions {
 }
 
 /// An encoding, and its name on the command line.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Label {
     /// What was typed.
     pub name: String,
     /// What it means.
-    pub encoding: &'static Encoding,
+    pub encoding: Encoding,
 }
 
 fn operation(text: &str) -> Result<Url, String> {
@@ -117,12 +118,14 @@ fn workspace_id(text: &str) -> Result<Uuid, String> {
 }
 
 fn encoding(name: &str) -> Result<Label, String> {
-    Encoding::for_label_no_replacement(name.as_bytes())
+    Encoding::for_label(name)
         .map(|encoding| Label {
             name: name.to_owned(),
             encoding,
         })
-        .ok_or_else(|| "there is no such encoding; use for example windows-1252, iso-8859-15 or utf-16le".to_owned())
+        .ok_or_else(|| {
+            "there is no such encoding; use for example windows-1252, macintosh, cp850 or utf-16le".to_owned()
+        })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

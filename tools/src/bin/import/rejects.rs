@@ -16,8 +16,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use encoding_rs::{UTF_16BE, UTF_16LE};
-
 use crate::{
     records::Records,
     table::{REJECTED_COLUMNS, Row, Table},
@@ -250,7 +248,7 @@ fn head(table: &Table) -> Vec<u8> {
     let [line, because] = REJECTED_COLUMNS;
     let header = line_of(table, line, because, table.header.raw_from(table.own_columns()));
     // A UTF-16 file is written as UTF-8, with a byte order mark.
-    if table.input.has_byte_order_mark() || [UTF_16LE, UTF_16BE].contains(&table.input.encoding) {
+    if table.input.has_byte_order_mark() || table.input.encoding.is_utf_16() {
         [BYTE_ORDER_MARK, &header].concat()
     } else {
         header
@@ -264,7 +262,7 @@ fn line_of(table: &Table, line: &str, reason: &str, own: &[u8]) -> Vec<u8> {
     text.push(table.separator);
     text.extend_from_slice(own);
     let mut text = match str::from_utf8(&text) {
-        Ok(text) => table.input.encoding.encode(text).0.into_owned(),
+        Ok(text) => table.input.encoding.encode(text),
         // A row of a UTF-8 file whose bytes are not UTF-8 stays as it is.
         Err(_) => text,
     };
