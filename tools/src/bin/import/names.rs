@@ -6,6 +6,9 @@
 use create_contact::name::Name;
 use icu_normalizer::ComposingNormalizerBorrowed;
 
+/// What is a comma to the service.
+const COMMAS: [char; 3] = [',', '،', '，'];
+
 /// A name in the parts that columns have.
 #[derive(Clone, Debug, Default)]
 pub struct Parts {
@@ -33,27 +36,38 @@ pub struct Text {
 }
 
 impl Parts {
-    /// The text that is split into these parts, or else first and last name with a space between.
+    /// The text that is split into these parts. If there is none, one with the same first name, or else all parts with spaces
+    /// between them.
     pub fn text(&self) -> Text {
-        let (first, last) = self.first_and_last();
-        let plain = joined(&[&first, &last], " ");
-        let text = candidates(&first, &last)
-            .into_iter()
-            .find(|text| is_split_into(text, &first, &last));
-        Text {
-            is_split_differently: text.is_none(),
-            text: text.unwrap_or(plain),
-        }
-    }
-
-    fn first_and_last(&self) -> (String, String) {
-        let first = joined(&[&self.first, &self.middle], " ");
-        let last = joined(&[&self.particle, &self.last, &self.second_last], " ");
-        if last.is_empty() {
-            (joined(&[&first, &self.suffix], ", "), last)
+        let (before, after) = if is_particle(&self.suffix) {
+            (self.suffix.as_str(), "")
         } else {
-            let last = joined(&[&last, &self.suffix], ", ");
-            (first, last)
+            ("", self.suffix.as_str())
+        };
+        let first = joined(&[&self.first, &self.middle], " ");
+        let last = joined(&[before, &self.particle, &self.last, &self.second_last], " ");
+        let plain = joined(&[&first, &last, after], " ");
+        let (first, last) = if last.is_empty() {
+            (joined(&[&first, after], ", "), last)
+        } else {
+            (first, joined(&[&last, after], ", "))
+        };
+        let split = |text: &str| Name::parse(text).ok();
+        // If this isn't a name, no text is: all of them are as long.
+        let candidates = split(&plain).map_or_else(Vec::new, |_| candidates(&first, &last));
+        let is_exact = |name: &Name| name.first() == first && name.last().unwrap_or_default() == last;
+        let is_close = |name: &Name| without_commas(name.first()) == without_commas(&first);
+        let exact = candidates
+            .iter()
+            .find(|text| split(text).is_some_and(|name| is_exact(&name)));
+        let close = || {
+            candidates
+                .iter()
+                .find(|text| split(text).is_some_and(|name| is_close(&name)))
+        };
+        Text {
+            text: exact.or_else(close).unwrap_or(&plain).clone(),
+            is_split_differently: exact.is_none(),
         }
     }
 }
@@ -65,15 +79,24 @@ fn candidates(first: &str, last: &str) -> Vec<String> {
     }
     let mut candidates = vec![format!("{first} {last}"), format!("{last}, {first}")];
     // `King, Jr.` and `Martin Luther`: what follows the comma goes to the end.
-    candidates.extend(last.match_indices(',').map(|(comma, _)| {
-        let (family, tail) = (last[..comma].trim_end(), last[comma + 1..].trim_start());
+    candidates.extend(last.match_indices(COMMAS).map(|(at, comma)| {
+        let (family, tail) = (last[..at].trim_end(), last[at + comma.len()..].trim_start());
         format!("{family}, {first}, {tail}")
     }));
+    // `Lee, CISSP` and `Ann`: with one comma, what isn't a suffix to the service can't become the first name.
+    candidates.push(format!("{}, {}", without_commas(last), without_commas(first)));
     candidates
 }
 
-fn is_split_into(text: &str, first: &str, last: &str) -> bool {
-    Name::parse(text).is_ok_and(|name| name.first() == first && name.last().unwrap_or_default() == last)
+fn without_commas(text: &str) -> String {
+    normalised(&text.replace(COMMAS, " "))
+}
+
+/// Whether a suffix is one that comes before last names, such as a German `Namenszusatz`: to the service, it belongs to what follows.
+fn is_particle(suffix: &str) -> bool {
+    let suffix = normalised(suffix);
+    let last = format!("{suffix} B");
+    !suffix.is_empty() && Name::parse(&format!("A {last}")).is_ok_and(|name| name.last() == Some(&last))
 }
 
 /// The parts that aren't empty, each as the service normalises it.
@@ -199,6 +222,10 @@ mod tests {
         "y Gasset",
     ];
 
+    fn is_split_into(text: &str, first: &str, last: &str) -> bool {
+        Name::parse(text).is_ok_and(|name| name.first() == first && name.last().unwrap_or_default() == last)
+    }
+
     /// Any text that somebody could think of.
     fn any_text(first: &str, last: &str) -> impl Iterator<Item = String> {
         let mut texts = vec![
@@ -260,7 +287,12 @@ mod tests {
             ("Md", "Rahman", "Md Rahman"),
             ("Ann", "Smith, MBA", "Ann Smith, MBA"),
             ("Gabriel", "García Márquez", "García Márquez, Gabriel"),
-            ("Gabriel", "García Márquez, Jr.", "García Márquez, Gabriel, Jr."),
+            ("Gabriel", "García Márquez, Jr.", "García Márquez, Jr., Gabriel"),
+            (
+                "Gabriel",
+                "García Márquez, MBA, PMP",
+                "García Márquez, Gabriel, MBA, PMP",
+            ),
             ("Madonna", "", "Madonna"),
         ] {
             let parts = Parts {
@@ -274,6 +306,52 @@ mod tests {
             };
             assert_eq!(parts.text(), expected);
         }
+    }
+
+    #[test]
+    fn a_suffix_that_the_service_does_not_know_is_never_the_first_name() {
+        for (first, last, suffix, text) in [
+            ("Ann", "Lee", "XYZ-9", "Lee XYZ-9, Ann"),
+            ("Ann", "Lee, PMP®", "", "Lee PMP®, Ann"),
+            ("Ann, PMP®", "Lee", "", "Lee, Ann PMP®"),
+            ("Ann", "", "XYZ-9", "Ann XYZ-9"),
+            ("", "Lee", "XYZ-9", "Lee XYZ-9"),
+        ] {
+            let parts = Parts {
+                first: first.to_owned(),
+                last: last.to_owned(),
+                suffix: suffix.to_owned(),
+                ..Parts::default()
+            };
+            let expected = Text {
+                text: text.to_owned(),
+                is_split_differently: true,
+            };
+            assert_eq!(parts.text(), expected, "{first} | {last} | {suffix}");
+        }
+    }
+
+    #[test]
+    fn a_suffix_that_is_a_particle_comes_before_the_last_name() {
+        for (suffix, text) in [("von der", "Ludwig von der Heide"), ("Jr.", "Ludwig Heide, Jr.")] {
+            let parts = Parts {
+                first: "Ludwig".to_owned(),
+                last: "Heide".to_owned(),
+                suffix: suffix.to_owned(),
+                ..Parts::default()
+            };
+            assert_eq!(parts.text().text, text);
+        }
+    }
+
+    #[test]
+    fn the_time_for_a_name_does_not_depend_on_its_commas() {
+        let parts = Parts {
+            first: "Ann".to_owned(),
+            last: "a,".repeat(1 << 20),
+            ..Parts::default()
+        };
+        assert!(parts.text().text.starts_with("Ann a,"));
     }
 
     #[test]
