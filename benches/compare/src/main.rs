@@ -4,7 +4,6 @@
 //! | --- | --- |
 //! | (none) | builds the three, runs them side by side, and writes the tables and the picture |
 //! | `load` | one process with 1 to 64 invocations at once, and the table of it |
-//! | `import` | 100,000 rows into the local run, and the table of where the time goes |
 //! | `earlier PROGRAM` | runs the function beside an earlier build of it, and the table of it |
 //! | `guard` | instructions and size against `benches/baseline.json`; fails beyond +3% |
 //! | `guard --move` | makes what is measured now the baseline |
@@ -13,7 +12,6 @@
 mod dynamodb;
 mod guard;
 mod http1;
-mod import;
 mod lambda;
 mod measure;
 mod report;
@@ -40,13 +38,12 @@ fn main() -> io::Result<ExitCode> {
     let passed = match arguments[..] {
         [] => compare(&workspace, &authority, &directory),
         ["load"] => load(&workspace, &authority),
-        ["import"] => import(&workspace, &directory),
         ["earlier", program] => earlier(Path::new(program), &workspace, &authority, &directory),
         ["guard"] => guard(&workspace, &authority, &directory, false),
         ["guard", "--move"] => guard(&workspace, &authority, &directory, true),
         ["answers", ref command @ ..] if !command.is_empty() => answers(command, &authority),
         _ => Err(io::Error::other(
-            "usage: compare [load | import | earlier PROGRAM | guard [--move] | answers PROGRAM…]",
+            "usage: compare [load | earlier PROGRAM | guard [--move] | answers PROGRAM…]",
         )),
     };
     fs::remove_dir_all(&directory)?;
@@ -91,16 +88,6 @@ fn load(workspace: &Workspace, authority: &Authority) -> io::Result<bool> {
         .into_iter()
         .collect::<io::Result<Vec<_>>>()?;
     workspace.write("benches/README.md", "load", &report::load_table(&loads))?;
-    Ok(true)
-}
-
-/// The local run and the import, as in the README but in release.
-fn import(workspace: &Workspace, directory: &Path) -> io::Result<bool> {
-    workspace.cargo("Cargo.toml", &["--example", "local", "--release"])?;
-    workspace.cargo("Cargo.toml", &["--package", "tools", "--bin", "import", "--release"])?;
-    let release = workspace.target.join("release");
-    let import = import::measure(&release.join("examples/local"), &release.join("import"), directory)?;
-    workspace.write("benches/README.md", "import", &report::import_table(&import))?;
     Ok(true)
 }
 

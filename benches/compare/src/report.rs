@@ -2,10 +2,7 @@
 
 use std::{fmt::Write as _, fs, io, path::Path};
 
-use crate::{
-    import::{self, Import},
-    measure::{FaultyStarts, Figures, Growth, Load, Sample},
-};
+use crate::measure::{FaultyStarts, Figures, Growth, Load, Sample};
 
 /// The three programs, in the order of the table's columns.
 pub struct Comparison {
@@ -318,23 +315,6 @@ pub fn load_table(loads: &[Load]) -> String {
             load.latency.median(),
             load.latency.quantile(0.99),
             load.cpu,
-        );
-    }
-    table
-}
-
-pub fn import_table(import: &Import) -> String {
-    let mut table = format!(
-        "{},000 rows in {:.0} s: {:.0} rows a second.\n\n| process | CPU, s | CPU of a row, µs |\n| --- | --- | --- |\n",
-        import::ROWS / 1000,
-        import.time.as_secs_f64(),
-        import.rows_a_second(),
-    );
-    for (process, seconds) in import.processes {
-        let _ = writeln!(
-            table,
-            "| {process} | {seconds:.1} | {:.0} |",
-            seconds * 1e6 / f64::from(import::ROWS)
         );
     }
     table
