@@ -199,6 +199,18 @@ mod tests {
     }
 
     #[test]
+    fn the_test_vectors_for_other_writers_are_right() {
+        let page = include_str!("../docs/contract.md");
+        let (_, section) = page.split_once("| `email` | `emailKey` |").unwrap();
+        let rows = section.lines().skip(2).take_while(|line| !line.is_empty());
+        for row in rows {
+            let columns: Vec<&str> = row.split('`').collect();
+            let email = Email::parse(columns[1]).unwrap();
+            assert_eq!((email.as_str(), &*email.key()), (columns[1], columns[3]));
+        }
+    }
+
+    #[test]
     fn invalid_addresses_are_refused_with_a_reason() {
         use InvalidEmail::{Damaged, Domain, Incomplete, Local};
         for (sent, problem) in [
