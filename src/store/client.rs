@@ -87,3 +87,60 @@ fn http_client(roots: &[u8]) -> SharedHttpClient {
     let connector = SharedHttpConnector::new(connector);
     http_client_fn(move |_, _| connector.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use aws_smithy_runtime_api::client::{
+        http::{HttpConnector, HttpConnectorFuture},
+        orchestrator::HttpRequest,
+        result::ConnectorError,
+    };
+
+    use super::*;
+    use crate::config::{Credentials as Keys, Tables};
+
+    /// Keeps where the last request would have gone.
+    #[derive(Clone, Debug, Default)]
+    struct Host(Arc<Mutex<String>>);
+
+    impl HttpConnector for Host {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            *self.0.lock().unwrap() = request.uri().to_owned();
+            HttpConnectorFuture::ready(Err(ConnectorError::user("not sent".into())))
+        }
+    }
+
+    #[tokio::test]
+    async fn fips_and_dual_stack_choose_the_regions_endpoint() {
+        for (fips, dual_stack, url) in [
+            (false, false, "https://dynamodb.eu-central-1.amazonaws.com/"),
+            (true, false, "https://dynamodb-fips.eu-central-1.amazonaws.com/"),
+            (false, true, "https://dynamodb.eu-central-1.api.aws/"),
+            (true, true, "https://dynamodb-fips.eu-central-1.api.aws/"),
+        ] {
+            let config = Config {
+                tables: Tables {
+                    contacts: String::new(),
+                    api_keys: String::new(),
+                    workspaces: String::new(),
+                },
+                region: "eu-central-1".to_owned(),
+                credentials: Keys {
+                    access_key_id: "a".to_owned(),
+                    secret_access_key: "s".to_owned(),
+                    session_token: None,
+                },
+                endpoint: Endpoint::Region { fips, dual_stack },
+                roots: vec![],
+            };
+            let host = Host::default();
+            let connector = SharedHttpConnector::new(host.clone());
+            let sdk = client(&config).config().to_builder();
+            let sdk = sdk.http_client(http_client_fn(move |_, _| connector.clone())).build();
+            Client::from_conf(sdk).list_tables().send().await.unwrap_err();
+            assert_eq!(*host.0.lock().unwrap(), url);
+        }
+    }
+}

@@ -1,7 +1,10 @@
 //! `docs/contract.md#7-events`: what the function is invoked with.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use harness::{runtime_api::Outcome, service::Service};
+use harness::{
+    runtime_api::{Outcome, TRACE_ID},
+    service::Service,
+};
 use serde_json::{Value, json};
 
 use crate::{BINARY, service};
@@ -198,6 +201,14 @@ async fn anything_else_is_an_invocation_error_and_the_process_lives() {
         );
     }
     assert_eq!(service.invoke(&good).await.status, 201);
+}
+
+#[tokio::test]
+async fn the_invocations_trace_reaches_dynamodb() {
+    let service = service().await;
+    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
+    let traces: Vec<String> = service.proxy.calls().into_iter().map(|call| call.trace_id).collect();
+    assert_eq!(traces, [TRACE_ID; 2]);
 }
 
 #[tokio::test]

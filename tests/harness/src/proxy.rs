@@ -76,6 +76,8 @@ pub struct Call {
     pub connection: usize,
     /// When it says that it was signed: `x-amz-date`, such as `20260210T143000Z`.
     pub signed_at: String,
+    /// The trace that it belongs to: `X-Amzn-Trace-Id`.
+    pub trace_id: String,
 }
 
 impl Call {
@@ -256,6 +258,7 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io:
             input: serde_json::from_slice(&body).unwrap_or_default(),
             connection,
             signed_at: header(&head, "x-amz-date").to_owned(),
+            trace_id: header(&head, "x-amzn-trace-id").to_owned(),
         };
         let fault = if call.is_opening() {
             shared.openings.send_modify(|count| *count += 1);

@@ -24,6 +24,9 @@ use tokio::{
 };
 use uuid::Uuid;
 
+/// The trace that each invocation belongs to.
+pub const TRACE_ID: &str = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0";
+
 /// How an invocation ended.
 #[derive(Debug)]
 pub enum Outcome {
@@ -79,10 +82,14 @@ impl RuntimeApi {
         });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let router = Router::new()
+        let routes = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next_invocation))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
-            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(error));
+        // cargo-lambda's is below a path with the function's name.
+        let router = routes
+            .clone()
+            .nest("/.rt/create-contact", routes)
             .layer(DefaultBodyLimit::disable())
             .with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move {
@@ -173,10 +180,7 @@ async fn next_invocation(State(shared): State<Arc<Shared>>) -> Response<Body> {
             "Lambda-Runtime-Invoked-Function-Arn",
             "arn:aws:lambda:eu-central-1:123456789012:function:create-contact",
         )
-        .header(
-            "Lambda-Runtime-Trace-Id",
-            "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0",
-        )
+        .header("Lambda-Runtime-Trace-Id", TRACE_ID)
         .body(Body::from(event))
         .expect("headers without control characters")
 }
