@@ -48,7 +48,7 @@ def forget_what_is_new():
             contacts.delete_item(Key=dict(zip(["workspaceId", "emailKey"], key)))
 
 
-events = sorted(path for path in pathlib.Path("events").glob("*.json") if not path.name.endswith(".answer.json"))
+events = sorted(path for path in pathlib.Path("events").glob("*.json") if not path.name.endswith(".response.json"))
 wrong = 0
 for path in events:
     forget_what_is_new()
@@ -60,7 +60,7 @@ for path in events:
     if response.get("isBase64Encoded"):
         body = base64.b64decode(body)
     found = {"status": response.get("statusCode"), "headers": headers, "body": json.loads(body or "null")}
-    expected = json.loads(path.with_suffix(".answer.json").read_text(encoding="utf-8"))
+    expected = json.loads(path.with_suffix(".response.json").read_text(encoding="utf-8"))
     if not same(expected, found):
         wrong += 1
         print(f"{path}\n  expected {json.dumps(expected)}\n  found    {json.dumps(found)}")

@@ -33,13 +33,13 @@ fn matches(expected: &Value, found: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn every_event_gets_the_answer_beside_it() {
+async fn every_event_gets_the_response_beside_it() {
     let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
     let mut statuses = Vec::new();
     for entry in fs::read_dir(&events).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if !name.ends_with(".json") || name.ends_with(".answer.json") {
+        if !name.ends_with(".json") || name.ends_with(".response.json") {
             continue;
         }
         let service = Service::start(BINARY).await;
@@ -47,7 +47,7 @@ async fn every_event_gets_the_answer_beside_it() {
         let event: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         let answer = service.invoke(&event).await;
         let found = serde_json::json!({"status": answer.status, "headers": answer.headers, "body": answer.body});
-        let expected = path.with_extension("answer.json");
+        let expected = path.with_extension("response.json");
         let expected: Value = serde_json::from_slice(&fs::read(expected).unwrap()).unwrap();
         assert!(
             matches(&expected, &found),
@@ -60,6 +60,6 @@ async fn every_event_gets_the_answer_beside_it() {
     assert_eq!(
         statuses,
         [200, 201, 400, 401, 403, 404, 405, 409, 413, 415],
-        "a fixture for each answer"
+        "an event for each response"
     );
 }
