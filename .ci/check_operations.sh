@@ -31,6 +31,7 @@ run cargo test --locked --test request_lines
 entries=$target/tmp/request-lines.jsonl
 translated=$target/tmp/template.json
 "$tools/bin/python" .ci/translate_template.py < template.yaml > "$translated"
+run "$tools/bin/python" .ci/check_log_patterns.py "$translated" "$entries"
 run "$tools/bin/python" .ci/check_template.py "$translated" "$entries"
 run "$tools/bin/python" .ci/check_alarms.py "$translated"
 
