@@ -40,6 +40,8 @@ run cargo test --locked --package tools --bin keys --test keys
 
 run rustup target add aarch64-unknown-linux-gnu
 run sam build
+# CloudFormation takes no aliases and merges.
+if grep -nE '<<:|[:-] [*&][a-z]' .aws-sam/build/template.yaml; then exit 1; fi
 bootstrap=.aws-sam/build/CreateContactFunction/bootstrap
 # e_machine of the ELF header: 183 is AArch64.
 machine=$(od -An -j18 -N2 -tu2 "$bootstrap" | tr -d ' ')

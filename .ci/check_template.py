@@ -3,15 +3,16 @@
 
     check_template.py TRANSLATED.json REQUEST_LINES.jsonl
 
-The first comes from translate_template.py, the second from `cargo test --test request_lines`. Prints every fault it finds.
+The first comes from translate_template.py, the second from `cargo test --test request_lines`. Prints every problem that it finds.
 check_alarms.py checks the alarms' thresholds and expressions.
 """
 
-import fnmatch
 import json
 import pathlib
 import re
 import sys
+
+from check_log_patterns import access_entry, matches
 
 # The most that one created contact may write to the logs, in bytes.
 LOG_LIMIT = 700
@@ -19,12 +20,12 @@ LOG_LIMIT = 700
 template = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
 lines = [json.loads(line) for line in pathlib.Path(sys.argv[2]).read_text(encoding="utf-8").splitlines()]
 resources = template["Resources"]
-faults = []
+problems = []
 
 
-def check(holds, fault):
+def check(holds, problem):
     if not holds:
-        faults.append(fault)
+        problems.append(problem)
 
 
 def of_type(kind):
@@ -39,21 +40,26 @@ def arn(name):
     return {"Fn::GetAtt": [name, "Arn"]}
 
 
-# Permissions: these statements and no others (contract, section 6). The one wildcard is DeploymentRole's, to read alarms.
+# Permissions: these statements and no others (contract, section 6). Each is an action list, the resources, and what it depends on: a
+# condition of the template, and one of the statement.
 PERMISSIONS = {
     "CreateContactRole": [
-        ({"dynamodb:PutItem"}, [arn("ContactsTable")]),
-        ({"dynamodb:BatchGetItem", "dynamodb:GetItem"}, [arn("ApiKeysTable"), arn("WorkspacesTable")]),
-        ({"logs:CreateLogStream", "logs:PutLogEvents"}, [arn("CreateContactLogs")]),
+        ({"dynamodb:PutItem"}, [arn("ContactsTable")], None, None),
+        ({"dynamodb:BatchGetItem", "dynamodb:GetItem"}, [arn("ApiKeysTable"), arn("WorkspacesTable")], None, None),
+        ({"logs:CreateLogStream", "logs:PutLogEvents"}, [arn("CreateContactLogs")], None, None),
     ],
     "DeploymentRole": [
         (
             {"lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig", "lambda:UpdateAlias"},
             [arn("CreateContactFunction"), {"Fn::Sub": "${CreateContactFunction.Arn}:live"}],
+            None,
+            None,
         ),
         (
             {"cloudwatch:DescribeAlarms"},
             [{"Fn::Sub": "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"}],
+            None,
+            None,
         ),
     ],
 }
@@ -67,15 +73,14 @@ for name, role in roles.items():
     check("PermissionsBoundaryArn" in json.dumps(role.get("PermissionsBoundary")), f"{name} has no boundary")
     trusted = [statement["Principal"] for statement in role["AssumeRolePolicyDocument"]["Statement"]]
     check(trusted == [{"Service": SERVICES.get(name)}], f"{name} is trusted to {trusted}")
-    statements = [
-        statement for policy in role.get("Policies", []) for statement in policy["PolicyDocument"]["Statement"]
-    ]
-    allowed = [(set(listed(statement["Action"])), listed(statement["Resource"])) for statement in statements]
-    check(
-        all(set(statement) == {"Effect", "Action", "Resource"} for statement in statements)
-        and allowed == PERMISSIONS.get(name),
-        f"{name} may {allowed}",
-    )
+    allowed = []
+    for policy in role.get("Policies", []):
+        condition, policy, otherwise = policy.get("Fn::If", (None, policy, {"Ref": "AWS::NoValue"}))
+        check(otherwise == {"Ref": "AWS::NoValue"}, f"{name} has another policy without {condition}")
+        for one in policy["PolicyDocument"]["Statement"]:
+            check(one["Effect"] == "Allow" and "NotAction" not in one and "NotResource" not in one, f"{name}: {one}")
+            allowed.append((set(listed(one["Action"])), listed(one["Resource"]), condition, one.get("Condition")))
+    check(allowed == PERMISSIONS.get(name), f"{name} may {allowed}")
 for name, permission in of_type("AWS::Lambda::Permission").items():
     check(permission["Principal"] == "apigateway.amazonaws.com", f"{name} lets {permission['Principal']} call")
     check("${__ApiId__}" in permission["SourceArn"]["Fn::Sub"][0], f"{name} lets any API call")
@@ -110,6 +115,7 @@ check(ttl == {"AttributeName": "expiresAt", "Enabled": True}, f"ApiKeysTable has
 # The function and its deployment.
 function = resources["CreateContactFunction"]["Properties"]
 check(function["Role"] == arn("CreateContactRole"), "the function has another role")
+check(8 < function["Timeout"] < 30, "Lambda or API Gateway gives up before the function does")
 check(function["Architectures"] == ["arm64"], "the function is not on arm64")
 check(function["LoggingConfig"]["LogFormat"] == "JSON", "the function's log is not JSON")
 check(function["LoggingConfig"]["ApplicationLogLevel"] == "INFO", "the entries of requests would be dropped")
@@ -138,50 +144,45 @@ integration = json.dumps(resources["HttpApi"]["Properties"]["Body"]["paths"])
 check("${CreateContactFunctionAliaslive}" in integration, "the API doesn't call the alias")
 (stage,) = of_type("AWS::ApiGatewayV2::Stage").values()
 check(stage["StageName"] == "$default", f"the stage is {stage['StageName']}")
-check({"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= set(stage["DefaultRouteSettings"]), "the API is not throttled")
+limits = {"ThrottlingRateLimit": {"Ref": "RequestsPerSecond"}, "ThrottlingBurstLimit": {"Ref": "RequestBurst"}}
+check(stage["DefaultRouteSettings"].items() >= limits.items(), "the API is not throttled")
+(tls,) = resources["ApiDomain"]["Properties"]["DomainNameConfigurations"]
+check(tls["SecurityPolicy"] == "TLS_1_2", f"the domain name accepts {tls['SecurityPolicy']}")
+check(stage["AccessLogSettings"]["DestinationArn"] == arn("AccessLogs"), "the access log goes elsewhere")
 logged = set(re.findall(r"\$context\.([\w.]+)", stage["AccessLogSettings"]["Format"]))
 check(not {name for name in logged if re.search("identity|path|authorizer|domain", name)}, f"the access log has {logged}")
 json.loads(stage["AccessLogSettings"]["Format"])
 
 # The metrics that the filters make from the lines that the function really wrote: (namespace, name, dimensions).
 
-
-def matches(pattern, line):
-    """The part of CloudWatch Logs' filter syntax that the template uses: `{ $.member = "text with * as wildcard" }`."""
-    member, text = re.fullmatch(r'\{ \$\.(\w+) = "([^"?\[]*)" \}', pattern).groups()
-    return isinstance(line.get(member), str) and fnmatch.fnmatchcase(line[member], text)
-
-
 NAMESPACE = "create-contact/${AWS::StackName}"
+access = [json.loads(access_entry(template, status=status)) for status in ("201", "400", "403", "429", "500")]
+# For each filter, its log, the entries there, and those that it must count.
+FILTERS = {
+    "RequestsMetric": ("CreateContactLogs", lines, lines),
+    "ThrottledRequestsMetric": ("AccessLogs", access, [access[3]]),
+}
 filters = of_type("AWS::Logs::MetricFilter")
+check(set(filters) == set(FILTERS), f"the metric filters are {sorted(filters)}")
 written = set()
 for name, metric_filter in filters.items():
-    check(metric_filter["LogGroupName"] == {"Ref": "CreateContactLogs"}, f"{name} reads another log group")
+    log, entries, expected = FILTERS[name]
+    check(metric_filter["LogGroupName"] == {"Ref": log}, f"{name} reads another log group")
     (transformation,) = metric_filter["MetricTransformations"]
     check(transformation["MetricNamespace"] == {"Fn::Sub": NAMESPACE}, f"{name}: two stacks would share their metrics")
     check(transformation["MetricValue"] == "1", f"{name} doesn't count")
+    dimensions = {item["Key"]: item["Value"].removeprefix("$.") for item in transformation.get("Dimensions", [])}
     # Amazon CloudWatch Logs User Guide, "Creating metric filters": dimensions and a default value exclude each other.
-    check("DefaultValue" not in transformation, f"{name} has a default value beside its dimensions")
-    for line in lines:
-        check(matches(metric_filter["FilterPattern"], line), f"{name} doesn't count {line}")
-        dimensions = {item["Key"]: line.get(item["Value"].removeprefix("$.")) for item in transformation["Dimensions"]}
-        written.add((transformation["MetricName"], *sorted(dimensions.items())))
+    check(not dimensions or "DefaultValue" not in transformation, f"{name} has a default value beside its dimensions")
+    counted = [entry for entry in entries if matches(metric_filter["FilterPattern"], entry)]
+    check(counted == expected, f"{name} counts {counted}")
+    for entry in counted:
+        values = {key: entry.get(member) for key, member in dimensions.items()}
+        written.add((transformation["MetricName"], *sorted(values.items())))
 
-# What a created contact writes to the logs: the function's entry, and the access log's with values of their usual length.
-# Lambda writes nothing of its own about it (SystemLogLevel).
-ACCESS_LOG = {
-    "requestId": "JKJaXmPLvHcESHA=",
-    "httpMethod": "POST",
-    "routeKey": "ANY /api/contacts",
-    "status": "201",
-    "responseLatency": "21",
-    "integrationLatency": "19",
-    "error.responseType": "-",
-    "integrationErrorMessage": "-",
-}
-access_line = re.sub(
-    r"\$context\.([\w.]+)", lambda match: ACCESS_LOG[match[1]], stage["AccessLogSettings"]["Format"].strip()
-)
+# What a created contact writes to the logs: the function's entry, and the access log's. Lambda writes nothing of its own about it
+# (SystemLogLevel).
+access_line = access_entry(template)
 json.loads(access_line)
 created = [line for line in lines if line["outcome"] == "created"]
 function_bytes = [len(json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode()) for line in created]
@@ -233,15 +234,19 @@ def exists(namespace, name, dimensions):
 # Alarms.
 version = {"Fn::GetAtt": [next(iter(of_type("AWS::Lambda::Version"))), "Version"]}
 alarms = of_type("AWS::CloudWatch::Alarm")
-tells = [
-    {"Fn::If": ["HasAlarmTopicArn", {"Ref": "AlarmTopicArn"}, {"Ref": "AWS::NoValue"}]},
-    {"Fn::If": ["NeedsAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "AWS::NoValue"}]},
+nobody = {"Ref": "AWS::NoValue"}
+of_the_caller = {"Fn::If": ["HasAlarmTopicArn", {"Ref": "AlarmTopicArn"}, nobody]}
+of_the_stack = {"Fn::If": ["NeedsAlarmTopic", {"Ref": "AlarmTopic"}, nobody]}
+at_once = [of_the_caller, of_the_stack]
+in_the_morning = [
+    {"Fn::If": ["HasMorningAlarmTopic", {"Ref": "MorningAlarmTopicArn"}, of_the_caller]},
+    {"Fn::If": ["HasMorningAlarmTopic", nobody, of_the_stack]},
 ]
 watching_a_version = set()
 for name, alarm in alarms.items():
     metrics = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
     for metric in metrics or [alarm]:
-        dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric.get("Dimensions", [])}
         check(exists(metric["Namespace"], metric["MetricName"], dimensions), f"{name}: nobody writes its metric")
         # Amazon CloudWatch User Guide, "Configuring how CloudWatch alarms treat missing data".
         check(metric["Namespace"] != "AWS/DynamoDB", f"{name}: alarms on DynamoDB's metrics may keep their state without data")
@@ -250,6 +255,7 @@ for name, alarm in alarms.items():
             watching_a_version.add(name)
     check(alarm["TreatMissingData"] == "notBreaching", f"{name} fires when nothing happens")
     check(f"docs/operations/runbook.md, {name}." in alarm["AlarmDescription"], f"{name} has no entry in the runbook")
+    tells = at_once if name in ("GatewayErrorsAlarm", "ThrottledRequestsAlarm") else in_the_morning
     check(alarm["AlarmActions"] == tells and alarm["OKActions"] == tells, f"{name} doesn't tell all who are named")
 check(watching_a_version == {"NewVersionErrorsAlarm", "NewVersionLatencyAlarm"}, f"a version has {watching_a_version}")
 check(set(rollback) == watching_a_version | {"FaultsAlarm", "UnavailableAlarm"}, f"a deployment watches {rollback}")
@@ -261,7 +267,7 @@ check(rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Environment"}, "prod"]},
 check(template["Parameters"]["Environment"]["Default"] == "prod", "the rules for prod aren't the default")
 
 # The dashboard: every metric of every widget; "." repeats the one above, "..." all of them up to the last.
-outcomes_shown = set()
+shown = set()
 for widget in json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]:
     previous = []
     for row in widget["properties"]["metrics"]:
@@ -272,14 +278,13 @@ for widget in json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["
         previous = row
         dimensions = dict(zip(row[2::2], row[3::2]))
         check(exists(row[0], row[1], dimensions), f"the dashboard shows {row}, which nobody writes")
-        if "Outcome" in dimensions:
-            outcomes_shown.add(dimensions["Outcome"])
+        if row[0] == NAMESPACE:
+            shown.add((row[1], *sorted(dimensions.items())))
 check("${AWS::Region}" in json.dumps(resources["Dashboard"]["Properties"]["DashboardName"]), "regions share a dashboard")
-outcomes = {line["outcome"] for line in lines}
-check(outcomes_shown == outcomes, f"the dashboard lacks the outcomes {outcomes - outcomes_shown}")
+check(shown == written, f"the dashboard lacks {written - shown}")
 
-if faults:
-    sys.exit("\n".join(faults))
-print(f"{len(lines)} log entries are counted by {len(filters)} filter; {len(alarms)} alarms watch metrics that exist;")
-print(f"{len(outcomes)} outcomes are on the dashboard; a created contact writes {log_bytes} bytes of logs;")
+if problems:
+    sys.exit("\n".join(problems))
+print(f"{len(lines)} log entries are counted by {len(filters)} filters; {len(alarms)} alarms watch metrics that exist;")
+print(f"the dashboard has our {len(shown)} metrics; a created contact writes {log_bytes} bytes of logs;")
 print("permissions, tables, deployment and API are as the contract has them.")
