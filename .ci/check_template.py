@@ -47,6 +47,14 @@ PERMISSIONS = {
         ({"dynamodb:PutItem"}, [arn("ContactsTable")], None, None),
         ({"dynamodb:BatchGetItem", "dynamodb:GetItem"}, [arn("ApiKeysTable"), arn("WorkspacesTable")], None, None),
         ({"logs:CreateLogStream", "logs:PutLogEvents"}, [arn("CreateContactLogs")], None, None),
+        # Those that AWS's CDK grants to whoever reads and writes such a table (aws-cdk-lib, aws-dynamodb/lib/perms.ts).
+        (
+            {"kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"},
+            [{"Ref": "TablesKmsKeyArn"}],
+            "HasTablesKmsKey",
+            {"StringEquals": {"kms:ViaService": {"Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"}}},
+        ),
+        ({"xray:PutTraceSegments", "xray:PutTelemetryRecords"}, ["*"], "HasTracing", None),
     ],
     "DeploymentRole": [
         (
@@ -100,8 +108,11 @@ for name, table in tables.items():
     check(types == dict.fromkeys(keys, "S"), f"{name} has the key attributes {types}")
     check(table["BillingMode"] == "PAY_PER_REQUEST", f"{name} is not billed on demand")
     check(len(table.get("OnDemandThroughput", {})) == 2, f"{name} has no ceiling")
-    check(table.get("PointInTimeRecoverySpecification") == {"PointInTimeRecoveryEnabled": True}, f"{name}: no recovery")
-    check(table.get("SSESpecification") == {"SSEEnabled": True}, f"{name} is not encrypted")
+    recovery = {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": {"Ref": "RecoveryPeriodInDays"}}
+    check(table.get("PointInTimeRecoverySpecification") == recovery, f"{name}: no recovery")
+    own_key = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "TablesKmsKeyArn"}}
+    encrypted = {"Fn::If": ["HasTablesKmsKey", own_key, {"SSEEnabled": True}]}
+    check(table.get("SSESpecification") == encrypted, f"{name} is not encrypted")
     check(table.get("DeletionProtectionEnabled") == {"Ref": "DeletionProtection"}, f"{name} is not protected")
     check("GlobalSecondaryIndexes" not in table, f"{name} has an index")
     check(resources[name].get("DeletionPolicy") == "RetainExceptOnCreate", f"{name} is deleted with the stack")
@@ -121,7 +132,7 @@ check(function["LoggingConfig"]["LogFormat"] == "JSON", "the function's log is n
 check(function["LoggingConfig"]["ApplicationLogLevel"] == "INFO", "the entries of requests would be dropped")
 check(function["LoggingConfig"]["SystemLogLevel"] == "WARN", "each invocation writes START and REPORT")
 check(function["LoggingConfig"]["LogGroup"] == {"Ref": "CreateContactLogs"}, "the function has another log group")
-check("TracingConfig" not in function, "the function is traced")
+check(template["Parameters"]["Tracing"]["Default"] == "PassThrough", "the function is traced by default")
 check(set(function["Environment"]["Variables"]) == {"CONTACTS_TABLE", "API_KEYS_TABLE", "WORKSPACES_TABLE"}, "variables")
 for name, group in of_type("AWS::Logs::LogGroup").items():
     check("RetentionInDays" in group, f"{name} is kept for ever")
@@ -146,6 +157,9 @@ check("${CreateContactFunctionAliaslive}" in integration, "the API doesn't call 
 check(stage["StageName"] == "$default", f"the stage is {stage['StageName']}")
 limits = {"ThrottlingRateLimit": {"Ref": "RequestsPerSecond"}, "ThrottlingBurstLimit": {"Ref": "RequestBurst"}}
 check(stage["DefaultRouteSettings"].items() >= limits.items(), "the API is not throttled")
+(server,) = resources["HttpApi"]["Properties"]["Body"].get("servers", [{}])
+closed = {"disableExecuteApiEndpoint": {"Ref": "DisableExecuteApiEndpoint"}}
+check(server.get("x-amazon-apigateway-endpoint-configuration") == closed, "the API's own endpoint can't be closed")
 (tls,) = resources["ApiDomain"]["Properties"]["DomainNameConfigurations"]
 check(tls["SecurityPolicy"] == "TLS_1_2", f"the domain name accepts {tls['SecurityPolicy']}")
 check(stage["AccessLogSettings"]["DestinationArn"] == arn("AccessLogs"), "the access log goes elsewhere")
