@@ -4,13 +4,15 @@
     .ci/compute_costs.py            writes the parts of the page between <!-- NAME --> and <!-- /NAME -->
     .ci/compute_costs.py --check    fails if they would change
 
-CPU times and the log's size are those of create-contact in benches/README.md: run this after each measurement.
+CPU times and the log's size are those of create-contact in benches/README.md: run this after each measurement. It needs PyYAML, which
+aws-sam-cli has.
 """
 
 import math
 import pathlib
-import re
 import sys
+
+import yaml
 
 # US dollars, us-east-1, on demand, without free tiers and volume discounts: the services' pricing pages, as of PRICES_READ.
 PRICES_READ = "December 2025"
@@ -60,7 +62,14 @@ RATES = 1_000, 10_000
 HOURS = 730  # of a month
 
 root = pathlib.Path(__file__).resolve().parent.parent
-template = (root / "template.yaml").read_text(encoding="utf-8")
+
+
+class Template(yaml.SafeLoader):
+    """Takes no interest in what CloudFormation's functions would give."""
+
+
+Template.add_multi_constructor("!", lambda *_: None)
+template = yaml.load((root / "template.yaml").read_text(encoding="utf-8"), Template)
 benchmark = (root / "benches/README.md").read_text(encoding="utf-8")
 
 
@@ -73,15 +82,15 @@ def measured(row):
 
 
 def parameter(name):
-    return int(re.search(rf"^  {name}:\n    Type: Number\n    Default: (-?\d+)$", template, re.M)[1])
+    return template["Parameters"][name]["Default"]
 
 
-MEMORY = int(re.search(r"MemorySize: (\d+)", template)[1])
+MEMORY = template["Resources"]["CreateContactFunction"]["Properties"]["MemorySize"]
 WARM_CPU = measured("warm request: CPU, µs") / MILLION
 FIRST_CPU = measured("first request: CPU, ms") / 1000
 LOG_ENTRY = measured("log of a request, bytes")
 READY = measured("ready: wall time from exec, ms") / 1000
-access_entry = re.search(r'^ *(\{"requestId":.*\})$', template, re.M)[1]
+access_entry = template["Resources"]["HttpApi"]["Properties"]["AccessLogSettings"]["Format"].strip()
 for variable, value in ACCESS_LOG.items():
     access_entry = access_entry.replace(variable, value)
 
@@ -239,8 +248,8 @@ def designs():
 
 
 def cost():
-    # A metric that two alarms share is an alias.
-    metrics = len(re.findall(r" MetricName:|^ +- \*", template, re.M)) - template.count("Type: AWS::Logs::MetricFilter")
+    alarms = [one["Properties"] for one in template["Resources"].values() if one["Type"] == "AWS::CloudWatch::Alarm"]
+    metrics = sum(len([one for one in alarm.get("Metrics", [{"MetricStat"}]) if "MetricStat" in one]) for alarm in alarms)
     rows = [[what, f"{dollars * MILLION:.3f}"] for what, dollars in PARTS]
     month = [
         [f"alarms on {metrics} metrics", f"{ALARM_METRIC:.2f} each", f"{metrics * ALARM_METRIC:.2f}"],
