@@ -1,165 +1,21 @@
-//! The meaning of each column, by the titles that CRMs and address books give their columns, in six languages.
-//!
-//! Two thirds of the titles are translations that no public file confirms. These were found in sample exports, in vendors' help
-//! or in the code of other importers (`program/localization/*/csv2vcard.inc` of roundcube/roundcubemail has Outlook's and
-//! Thunderbird's): Outlook in all six languages; Thunderbird in English, German, French and Spanish; `HubSpot` in English, French and
-//! Spanish; Pipedrive in English, German, French and Spanish; Google Contacts, Salesforce, Zoho and Mailchimp in English. For a
-//! title that is missing here, use the column options. Apple's Contacts exports vCards; the titles of the usual converters are here.
+//! The meaning of each column: which ones have the parts of a name, which ones have addresses, and what is a question.
 
-use crate::{clean, options::ColumnOptions, terminal::shortened};
+use crate::{
+    clean,
+    options::ColumnOptions,
+    terminal::{quoted, shortened},
+    titles::{Role, role_and_number},
+};
 
-/// What a column may be for a contact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Name,
-    First,
-    Middle,
-    /// Comes before the last name, in a column of its own in Dutch exports.
-    Particle,
-    Last,
-    SecondLast,
-    Suffix,
-    /// Not used: `Dr.` and `Ms.` are not part of a name here.
-    Title,
-    Email,
-    /// Used if the main address is empty.
-    OtherEmail,
-}
-
-use Role::{Email, First, Last, Middle, Name, OtherEmail, Particle, SecondLast, Suffix, Title};
-
-/// Titles by their letters alone, in lower case: `E-mail 2 - Value` is `emailvalue`. In this order: English, German, French,
-/// Spanish, Dutch, Danish.
-const TITLES: [(Role, &str); 55] = [
-    // Pipedrive: `Person - Name`; Zoho: `Contact Name`; Salesforce: `Full Name`; Google (old): `Name`.
-    (Name, "name fullname contactname contact personname displayname"),
-    (Name, "vollständigername vollername ganzername kontaktname anzeigename"),
-    (
-        Name,
-        "nom nomcomplet prénometnom nometprénom nomducontact personnenom nomàafficher",
-    ),
-    (
-        Name,
-        "nombrecompleto nombreyapellidos nombreyapellido nombredelcontacto nombredecontacto nombreenpantalla",
-    ),
-    (
-        Name,
-        "naam volledigenaam contactnaam naamcontactpersoon persoonnaam weergavenaam",
-    ),
-    (Name, "navn fuldenavn fuldtnavn kontaktnavn personnavn visningsnavn"),
-    // Google (old): `Given Name`; Mailchimp's merge tag is `FNAME`.
-    (
-        First,
-        "firstname first givenname forename fname personfirstname contactfirstname",
-    ),
-    (First, "vorname rufname personvorname"),
-    (First, "prénom prenom prénomducontact personneprénom"),
-    (
-        First,
-        "nombre nombredepila primernombre personanombre personanombredepila",
-    ),
-    (First, "voornaam roepnaam persoonvoornaam"),
-    (First, "fornavn personfornavn"),
-    // Google (old): `Additional Name`.
-    (
-        Middle,
-        "middlename middle middlenames middleinitial additionalname secondname",
-    ),
-    (
-        Middle,
-        "weiterevornamen weiterervorname zweitervorname zweitername mittelname",
-    ),
-    (Middle, "deuxièmeprénom secondprénom autresprénoms"),
-    (Middle, "segundonombre"),
-    (Middle, "tweedenaam tweedevoornaam middelstenaam"),
-    (Middle, "mellemnavn mellemnavne"),
-    (Particle, "namensvorsatz vorsatzwort"),
-    (Particle, "tussenvoegsel tussenvoegsels"),
-    // Google (old): `Family Name`; Mailchimp's merge tag is `LNAME`.
-    (
-        Last,
-        "lastname last surname familyname lname personlastname contactlastname",
-    ),
-    (Last, "nachname familienname zuname personnachname"),
-    (Last, "nomdefamille personnenomdefamille"),
-    (
-        Last,
-        "apellidos apellido primerapellido apellidopaterno personaapellido personaapellidos",
-    ),
-    (Last, "achternaam familienaam persoonachternaam"),
-    (Last, "efternavn familienavn personefternavn"),
-    (SecondLast, "secondlastname"),
-    (SecondLast, "segundoapellido apellidomaterno"),
-    (Suffix, "suffix namesuffix"),
-    (Suffix, "namenssuffix namenszusatz"),
-    (Suffix, "suffixe"),
-    (Suffix, "sufijo"),
-    (Suffix, "achtervoegsel"),
-    (Suffix, "suffiks efternavnssuffiks"),
-    (Title, "salutation title nameprefix prefix honorific"),
-    (Title, "anrede titel namenspräfix"),
-    (Title, "civilité titre"),
-    (Title, "tratamiento título saludo"),
-    (Title, "aanhef"),
-    (Title, "tiltale"),
-    // Outlook: `E-mail Address`, `E-mail 2 Address`; Google: `E-mail 1 - Value`; Mailchimp: `Email Address`.
-    (
-        Email,
-        "email mail emailaddress mailaddress emailvalue primaryemail primaryemailaddress contactemail",
-    ),
-    (Email, "workemail emailwork businessemail personemail personemailwork"),
-    (
-        Email,
-        "emailadresse mailadresse emailgeschäftlich geschäftlicheemail emailarbeit primäreemail",
-    ),
-    (Email, "primäreemailadresse personemailadresse personemailadressebüro"),
-    (
-        Email,
-        "adresseemail adressemail adressedemessagerie adressedecourriel adressedecourrierélectronique",
-    ),
-    (
-        Email,
-        "adresseélectronique adresseélectroniqueprincipale courriel emailprofessionnel personneemail personneemailtravail",
-    ),
-    (
-        Email,
-        "correo correoelectrónico correoelectronico direccióndecorreoelectrónico direccióndecorreo direccióndeemail",
-    ),
-    (
-        Email,
-        "correoelectrónicodeltrabajo personacorreoelectrónico personacorreoelectrónicotrabajo emaildeltrabajo direccióndecorreoelectrónicoprincipal",
-    ),
-    (
-        Email,
-        "emailadres mailadres zakelijkemail emailwerk persoonemail persoonemailwerk",
-    ),
-    (Email, "emailarbejde arbejdsemail personemailarbejde"),
-    (
-        OtherEmail,
-        "secondaryemail homeemail emailhome otheremail emailother personalemail alternateemail personemailhome",
-    ),
-    (
-        OtherEmail,
-        "personemailother emailprivat privateemail weitereemail sekundäreemail sekundäreemailadresse personemailadresseprivat personemailadressesonstiger",
-    ),
-    (
-        OtherEmail,
-        "emailpersonnel emailsecondaire adresseélectroniquesecondaire autreemail personneemaildomicile personneemailautre",
-    ),
-    (
-        OtherEmail,
-        "correoelectrónicosecundario correoelectrónicopersonal direccióndecorreoelectrónicosecundaria direccióndelcorreoelectrónico emaildelacasa",
-    ),
-    (
-        OtherEmail,
-        "priveemail secundaireemail persoonemailthuis privatemail sekundæremail personemailhjem personemailandet",
-    ),
+/// How many titles of unused columns are shown.
+const SHOWN_UNUSED: usize = 12;
+/// How many titles are shown in a question, so that the one that is needed is among them.
+const SHOWN_IN_QUESTION: usize = 100;
+/// What the titles of names and of addresses have in common in many languages: these columns come first in a question.
+const LIKE_NAME: [&str; 11] = [
+    "name", "nom", "naam", "navn", "namn", "nimi", "apel", "имя", "фам", "名", "姓",
 ];
-
-/// Full names, unless there is a column of first names and none of last names: then they are last names.
-const NAME_OR_LAST: [&str; 4] = ["name", "nom", "naam", "navn"];
-/// First names, unless there is no column of last names: then they are full names. With one, they may be either.
-const FIRST_OR_NAME: [&str; 2] = ["nombre", "personanombre"];
+const LIKE_EMAIL: [&str; 8] = ["mail", "post", "corr", "courr", "почт", "メール", "邮", "郵"];
 
 /// A column, by its place and its title.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,8 +28,10 @@ pub struct Column {
 /// The columns of a contact.
 #[derive(Debug, Default)]
 pub struct Columns {
-    /// Full names. If one is empty, the other columns are used.
+    /// Full names, for rows that have no parts.
     pub name: Option<Column>,
+    /// An option names the column of full names: they are used for all rows that have them.
+    pub name_comes_first: bool,
     /// First names.
     pub first: Option<Column>,
     /// Middle names.
@@ -186,109 +44,193 @@ pub struct Columns {
     pub second_last: Option<Column>,
     /// What follows last names.
     pub suffix: Option<Column>,
-    /// Whether the column of first names may contain full names: its title doesn't say.
-    pub first_may_be_full: bool,
-    /// The same for the column of last names.
-    pub last_may_be_full: bool,
+    /// The column of first or of last names that may have full names: its title doesn't say.
+    pub may_be_full: Option<Role>,
+    /// The half of the name that no column has, although one that isn't used may have it.
+    pub missing: Option<Role>,
     /// Addresses: the first one that isn't empty is used.
     pub emails: Vec<Column>,
+    /// Columns that aren't used.
+    pub unused: Vec<Column>,
     /// Titles, which are left out.
     title: Option<Column>,
-    unused: Vec<String>,
 }
 
-/// What a header lacks.
+/// Why it isn't clear which column is what.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// A column that the command line names.
-    Named(String),
-    /// A column of names.
-    Name,
-    /// A column of addresses.
-    Email,
+pub enum Unclear {
+    /// No column has the title that an option gives.
+    NoSuchTitle(String),
+    /// More than one column has it.
+    SameTitle(String),
+    /// No column has names.
+    NoName,
+    /// No column has addresses.
+    NoEmail,
+    /// More than one column may have the role.
+    Several(Role, Vec<String>),
+}
+
+/// The columns of a header, and what the title of each says.
+struct Header(Vec<(Column, Option<Role>, u32)>);
+
+impl Header {
+    fn of(header: &[Vec<u8>]) -> Self {
+        let column = |(index, title): (usize, &Vec<u8>)| {
+            let title = shown(title);
+            let (role, number) = role_and_number(&title);
+            (Column { index, title }, role, number)
+        };
+        Self(header.iter().enumerate().map(column).collect())
+    }
+
+    /// The column that an option names. Its title says nothing any more.
+    fn take(&mut self, title: &str) -> Result<Column, Unclear> {
+        let is_same = |column: &Column| column.title == title;
+        let is_like = |column: &Column| words(&column.title) == words(title);
+        let index = match self.only(is_same) {
+            Err(0) => self.only(is_like),
+            only => only,
+        };
+        let index = index.map_err(|found| match found {
+            0 => Unclear::NoSuchTitle(title.to_owned()),
+            _ => Unclear::SameTitle(title.to_owned()),
+        })?;
+        self.0[index].1 = None;
+        Ok(self.0[index].0.clone())
+    }
+
+    /// The only such column, or else how many there are.
+    fn only(&self, is_meant: impl Fn(&Column) -> bool) -> Result<usize, usize> {
+        let meant: Vec<usize> = (0..self.0.len()).filter(|&index| is_meant(&self.0[index].0)).collect();
+        if let [index] = meant[..] {
+            Ok(index)
+        } else {
+            Err(meant.len())
+        }
+    }
+
+    /// The column that the titles say has one of these roles. A title without a number comes before those with one.
+    fn one(&self, roles: &[Role]) -> Result<Option<Column>, Unclear> {
+        let found = self
+            .0
+            .iter()
+            .filter(|(_, role, _)| role.is_some_and(|role| roles.contains(&role)));
+        let (plain, numbered): (Vec<_>, Vec<_>) = found.partition(|(.., number)| *number == 0);
+        let found = if plain.is_empty() { numbered } else { plain };
+        match &found[..] {
+            [] => Ok(None),
+            [(column, ..)] => Ok(Some(column.clone())),
+            several => Err(Unclear::Several(
+                roles[0],
+                titles(several.iter().map(|(column, ..)| column)),
+            )),
+        }
+    }
+
+    /// The columns of addresses: the main one, then those to fall back on.
+    fn emails(&self) -> Result<Vec<Column>, Unclear> {
+        let is_email = |role: Role| matches!(role, Role::Email | Role::WorkEmail | Role::OtherEmail);
+        let mut found: Vec<_> = self
+            .0
+            .iter()
+            .filter(|(_, role, _)| role.is_some_and(is_email))
+            .collect();
+        found.sort_by_key(|(_, role, number)| (*role, *number));
+        let is_main = |(_, role, number): &&&(Column, Option<Role>, u32)| (*role, *number) == (found[0].1, found[0].2);
+        let main: Vec<_> = found.iter().take_while(is_main).map(|(column, ..)| column).collect();
+        if main.len() > 1 {
+            return Err(Unclear::Several(Role::Email, titles(main)));
+        }
+        Ok(found.into_iter().map(|(column, ..)| column.clone()).collect())
+    }
 }
 
 impl Columns {
-    /// The columns of this header.
+    /// The columns of this header. An option says what one column is, and the titles say it of the others.
     ///
     /// # Errors
     ///
-    /// What the header lacks.
-    pub fn of(header: &[Vec<u8>], options: &ColumnOptions) -> Result<Self, Missing> {
-        let titles: Vec<String> = header.iter().map(|title| shown(title)).collect();
-        let roles: Vec<Option<Role>> = titles.iter().map(|title| role(title)).collect();
-        let column = |index: usize| Column {
-            index,
-            title: titles[index].clone(),
-        };
-        let find = |role: Role| roles.iter().position(|&found| found == Some(role)).map(column);
-        let all = |role: Role| {
-            let indices = (0..roles.len()).filter(|&index| roles[index] == Some(role));
-            indices.map(column).collect::<Vec<_>>()
-        };
-        let named = |title: &String| {
-            let wanted = words(title);
-            let index = titles.iter().position(|title| words(title) == wanted);
-            index.map(column).ok_or_else(|| Missing::Named(title.clone()))
-        };
-        let optional = |title: &Option<String>| title.as_ref().map(named).transpose();
-
-        let mut columns = Self {
-            title: find(Title),
+    /// What isn't clear.
+    pub fn of(header: &[Vec<u8>], options: &ColumnOptions) -> Result<Self, Unclear> {
+        let mut header = Header::of(header);
+        let emails = options
+            .emails
+            .iter()
+            .map(|title| header.take(title))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut take = |title: &Option<String>| title.as_ref().map(|title| header.take(title)).transpose();
+        let named = Self {
+            name: take(&options.name)?,
+            first: take(&options.first)?,
+            middle: take(&options.middle)?,
+            particle: take(&options.particle)?,
+            last: take(&options.last)?,
+            second_last: take(&options.second_last)?,
+            suffix: take(&options.suffix)?,
+            emails,
             ..Self::default()
         };
-        let parts = [&options.name, &options.first, &options.middle, &options.last];
-        if parts.iter().any(|title| title.is_some()) {
-            columns.name = optional(&options.name)?;
-            columns.first = optional(&options.first)?;
-            columns.middle = optional(&options.middle)?;
-            columns.last = optional(&options.last)?;
-        } else {
-            columns.name = find(Name);
-            columns.first = find(First);
-            columns.middle = find(Middle);
-            columns.particle = find(Particle);
-            columns.last = find(Last);
-            columns.second_last = find(SecondLast);
-            columns.suffix = find(Suffix);
-            columns.settle_ambiguous_titles();
+        let or_found =
+            |named: Option<Column>, role: Role| named.map_or_else(|| header.one(&[role]), |column| Ok(Some(column)));
+        let mut columns = Self {
+            name_comes_first: named.name.is_some(),
+            first: or_found(named.first, Role::First)?,
+            middle: or_found(named.middle, Role::Middle)?,
+            particle: or_found(named.particle, Role::Particle)?,
+            last: or_found(named.last, Role::Last)?,
+            second_last: or_found(named.second_last, Role::SecondLast)?,
+            suffix: or_found(named.suffix, Role::Suffix)?,
+            name: named.name,
+            ..Self::default()
+        };
+        if !columns.name_comes_first {
+            columns.find_name(&header)?;
         }
-        if columns.name.is_none() && columns.first.is_none() && columns.last.is_none() {
-            return Err(Missing::Name);
-        }
-        columns.emails = if options.emails.is_empty() {
-            [all(Email), all(OtherEmail)].concat()
+        columns.missing = match (&columns.name, &columns.first, &columns.last) {
+            (None, None, None) => return Err(Unclear::NoName),
+            (None, Some(_), None) if options.first.is_none() => Some(Role::Last),
+            (None, None, Some(_)) if options.last.is_none() => Some(Role::First),
+            _ => None,
+        };
+        columns.emails = if named.emails.is_empty() {
+            header.emails()?
         } else {
-            options.emails.iter().map(named).collect::<Result<_, _>>()?
+            named.emails
         };
         if columns.emails.is_empty() {
-            return Err(Missing::Email);
+            return Err(Unclear::NoEmail);
         }
-        columns.unused = (0..titles.len())
-            .filter(|&index| !columns.used().any(|column| column.index == index))
-            .map(|index| titles[index].clone())
-            .filter(|title| !title.is_empty())
+        let is_title = |(_, role, _): &&(Column, Option<Role>, u32)| *role == Some(Role::Title);
+        columns.title = header.0.iter().find(is_title).map(|(column, ..)| column.clone());
+        let mut is_used = vec![false; header.0.len()];
+        columns.used().for_each(|column| is_used[column.index] = true);
+        let all = header.0.into_iter().map(|(column, ..)| column);
+        columns.unused = all
+            .filter(|column| !is_used[column.index] && !column.title.is_empty())
             .collect();
         Ok(columns)
     }
 
-    fn settle_ambiguous_titles(&mut self) {
-        let is = |column: &Option<Column>, titles: &[&str]| {
-            column
-                .as_ref()
-                .is_some_and(|column| titles.contains(&letters(&column.title).as_str()))
-        };
-        if self.last.is_none() && self.first.is_some() && is(&self.name, &NAME_OR_LAST) {
-            self.last = self.name.take();
-            self.last_may_be_full = true;
-        }
-        if self.name.is_none() && is(&self.first, &FIRST_OR_NAME) {
-            if self.last.is_none() {
-                self.name = self.first.take();
-            } else {
-                self.first_may_be_full = true;
+    /// Finds the column of full names. Beside a column with one half of the name, it may be the one with the other half.
+    fn find_name(&mut self, header: &Header) -> Result<(), Unclear> {
+        match (&self.first, &self.last) {
+            // `Name,Surname`
+            (None, Some(_)) => {
+                self.first = header.one(&[Role::Name, Role::NameOrPart])?;
+                self.may_be_full = self.first.as_ref().map(|_| Role::First);
             }
+            // `Name;Vorname`
+            (Some(_), None) => {
+                self.last = header.one(&[Role::NameOrPart])?;
+                self.may_be_full = self.last.as_ref().map(|_| Role::Last);
+                self.name = header.one(&[Role::Name])?;
+            }
+            (None, None) => self.name = header.one(&[Role::Name, Role::NameOrPart])?,
+            // If the parts are there, a row without them is better rejected than given a name from one of several columns.
+            (Some(_), Some(_)) => self.name = header.one(&[Role::Name, Role::NameOrPart]).unwrap_or_default(),
         }
+        Ok(())
     }
 
     fn used(&self) -> impl Iterator<Item = &Column> {
@@ -325,18 +267,109 @@ impl Columns {
             "{}, email {}. Not used: {}.",
             roles.join(", "),
             emails.join(", or else "),
-            listed(&self.unused)
+            listed(&titles(&self.unused), SHOWN_UNUSED)
+        )
+    }
+
+    /// The question which of these columns has the half of the name that is missing.
+    pub fn question(&self, candidates: &[&Column]) -> String {
+        let (known, known_option, missing, option) = match (&self.first, &self.last) {
+            (Some(first), _) => (first, "--first-name-column", "last", "--last-name-column"),
+            (_, Some(last)) => (last, "--last-name-column", "first", "--first-name-column"),
+            // There is one of them: otherwise nothing would be missing.
+            (None, None) => return String::new(),
+        };
+        let titles = likely_first(titles(candidates.iter().copied()), &LIKE_NAME);
+        format!(
+            "which column has the {missing} names? Set it with {option}, or if there are none, {known_option} {}; the other \
+             columns are {}.",
+            quoted(&known.title),
+            listed(&titles, SHOWN_IN_QUESTION)
         )
     }
 }
 
-/// Titles for display, shortened if there are many.
-pub fn listed(titles: &[String]) -> String {
-    const MOST: usize = 12;
-    let quoted: Vec<String> = titles.iter().take(MOST).map(|title| format!("\"{title}\"")).collect();
+impl Unclear {
+    /// Whether only a header gives this.
+    pub fn is_of_a_header(&self) -> bool {
+        matches!(self, Self::Several(..) | Self::SameTitle(_))
+    }
+
+    /// What to do about it, for a file with these columns.
+    pub fn question(&self, header: &[Vec<u8>]) -> String {
+        let columns = |like: &[&str]| {
+            let titles = header.iter().map(|title| shown(title)).collect();
+            listed(&likely_first(titles, like), SHOWN_IN_QUESTION)
+        };
+        match self {
+            Self::NoSuchTitle(title) => format!(
+                "there is no column {}; the columns are {}.",
+                shortened(title),
+                columns(&[])
+            ),
+            Self::SameTitle(title) => format!(
+                "more than one column has the title {}: give them different ones in the file.",
+                shortened(title)
+            ),
+            Self::NoName => format!(
+                "a contact needs a name, but no column has a title for names: which column has the name? Set it with --name-column, \
+                 or with --first-name-column and --last-name-column; the columns are {}.",
+                columns(&LIKE_NAME)
+            ),
+            Self::NoEmail => format!(
+                "which column has the address? Set it with --email-column; the columns are {}.",
+                columns(&LIKE_EMAIL)
+            ),
+            Self::Several(_, titles) if titles.iter().all(|title| *title == titles[0]) => {
+                Self::SameTitle(titles[0].clone()).question(header)
+            }
+            Self::Several(role, titles) => {
+                let (what, option) = role.option();
+                format!(
+                    "more than one column may have the {what}: {}. Say which one does, for example with {option} {}.",
+                    listed(titles, SHOWN_IN_QUESTION),
+                    quoted(&titles[0])
+                )
+            }
+        }
+    }
+}
+
+impl Role {
+    /// What a column has, and the option that names it.
+    fn option(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Name | Self::NameOrPart | Self::Title => ("name", "--name-column"),
+            Self::First => ("first name", "--first-name-column"),
+            Self::Middle => ("middle name", "--middle-name-column"),
+            Self::Particle => ("last-name prefix", "--last-name-prefix-column"),
+            Self::Last => ("last name", "--last-name-column"),
+            Self::SecondLast => ("second last name", "--second-last-name-column"),
+            Self::Suffix => ("suffix", "--suffix-column"),
+            Self::Email | Self::WorkEmail | Self::OtherEmail => ("address", "--email-column"),
+        }
+    }
+}
+
+fn titles<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Vec<String> {
+    columns.into_iter().map(|column| column.title.clone()).collect()
+}
+
+/// Titles with those first that look like what is sought.
+fn likely_first(mut titles: Vec<String>, like: &[&str]) -> Vec<String> {
+    titles.sort_by_key(|title| {
+        let title = title.to_lowercase();
+        !like.iter().any(|part| title.contains(part))
+    });
+    titles
+}
+
+/// Titles for display, up to a number of them.
+fn listed(titles: &[String], most: usize) -> String {
+    let quoted: Vec<String> = titles.iter().take(most).map(|title| format!("\"{title}\"")).collect();
     match titles.len() {
         0 => "none".to_owned(),
-        all if all > MOST => format!("{} and {} more", quoted.join(", "), all - MOST),
+        all if all > most => format!("{} and {} more", quoted.join(", "), all - most),
         _ => quoted.join(", "),
     }
 }
@@ -344,20 +377,6 @@ pub fn listed(titles: &[String]) -> String {
 /// A title for display.
 pub fn shown(title: &[u8]) -> String {
     shortened(clean::trimmed(&String::from_utf8_lossy(title)))
-}
-
-fn role(title: &str) -> Option<Role> {
-    let letters = letters(title);
-    let mut roles = TITLES.iter();
-    let (role, _) = roles.find(|(_, titles)| titles.split(' ').any(|title| title == letters))?;
-    Some(*role)
-}
-
-/// A title without what differs from product to product: `E-mail 1 - Value`, `First_Name`, `FirstName`.
-fn letters(title: &str) -> String {
-    let composed = icu_normalizer::ComposingNormalizerBorrowed::new_nfc().normalize(title);
-    let letters = composed.chars().filter(|&c| c.is_alphabetic());
-    letters.flat_map(char::to_lowercase).collect()
 }
 
 /// A title's words, so that the command line may write it with any case and white space.
@@ -370,81 +389,205 @@ fn words(title: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn columns(header: &str) -> Result<Columns, Missing> {
-        let header: Vec<Vec<u8>> = header.split(',').map(|title| title.as_bytes().to_vec()).collect();
-        Columns::of(&header, &ColumnOptions::default())
+    fn cells(header: &str) -> Vec<Vec<u8>> {
+        header.split(',').map(|title| title.as_bytes().to_vec()).collect()
     }
 
-    fn of(header: &str) -> Result<String, Missing> {
-        columns(header).map(|columns| columns.shown())
+    fn columns(header: &str, options: &ColumnOptions) -> Result<Columns, Unclear> {
+        Columns::of(&cells(header), options)
     }
 
-    #[test]
-    fn no_title_has_two_roles_or_is_not_in_its_own_form() {
-        let all: Vec<&str> = TITLES.iter().flat_map(|(_, titles)| titles.split(' ')).collect();
-        for (index, title) in all.iter().enumerate() {
-            assert_eq!(letters(title), *title);
-            assert!(!all[..index].contains(title), "{title} appears more than once");
+    /// What is taken for what; or the question.
+    fn shown(header: &str, options: &ColumnOptions) -> String {
+        match columns(header, options) {
+            Ok(columns) => columns.shown(),
+            Err(unclear) => unclear.question(&cells(header)),
         }
     }
 
     #[test]
-    fn a_title_that_means_two_things_is_settled_by_the_others() {
+    fn a_title_that_means_name_is_the_half_that_no_other_column_has() {
         for (header, expected) in [
-            ("Name,Email", "full name \"Name\", email \"Email\". Not used: none."),
+            ("Name,Email", r#"full name "Name", email"#),
+            ("Name,Surname,Email", r#"first name "Name", last name "Surname", email"#),
+            (
+                "Full Name,Last Name,Email",
+                r#"first name "Full Name", last name "Last Name", email"#,
+            ),
             (
                 "Vorname,Name,E-Mail",
-                "first name \"Vorname\", last name \"Name\", email \"E-Mail\". Not used: none.",
+                r#"first name "Vorname", last name "Name", email"#,
             ),
             (
-                "Nom,Prénom,E-mail",
-                "first name \"Prénom\", last name \"Nom\", email \"E-mail\". Not used: none.",
+                "Nom,Prénom(s),E-mail",
+                r#"first name "Prénom(s)", last name "Nom", email"#,
             ),
-            ("Nom,Courriel", "full name \"Nom\", email \"Courriel\". Not used: none."),
+            ("Nom,Courriel", r#"full name "Nom", email"#),
             (
-                "Nombre,Apellidos,Correo",
-                "first name \"Nombre\", last name \"Apellidos\", email \"Correo\". Not used: none.",
+                "Nombres,Apellidos,Correo",
+                r#"first name "Nombres", last name "Apellidos", email"#,
+            ),
+            ("Nome,Cognome,Email", r#"first name "Nome", last name "Cognome", email"#),
+            ("名字,姓氏,邮箱", r#"first name "名字", last name "姓氏", email"#),
+            (
+                "Full Name,First Name,Email",
+                r#"full name "Full Name", first name "First Name", email"#,
             ),
             (
-                "Nombre,Correo",
-                "full name \"Nombre\", email \"Correo\". Not used: none.",
-            ),
-            (
-                "Name,Given Name,Family Name,E-mail 1 - Type,E-mail 1 - Value,E-mail 2 - Value",
-                "full name \"Name\", first name \"Given Name\", last name \"Family Name\", email \"E-mail 1 - Value\", \
-                 or else \"E-mail 2 - Value\". Not used: \"E-mail 1 - Type\".",
+                "Name,Given Name,Family Name,Email",
+                r#"full name "Name", first name "Given Name", last name "Family Name", email"#,
             ),
         ] {
-            assert_eq!(of(header).unwrap(), expected);
-        }
-        assert_eq!(of("Company,Email"), Err(Missing::Name));
-        assert_eq!(of("Name,Phone"), Err(Missing::Email));
-        assert_eq!(of("name;email"), Err(Missing::Name));
-    }
-    #[test]
-    fn only_a_title_that_means_two_things_may_have_full_names_beside_another_column() {
-        for (header, first, last) in [
-            ("Nombre,Apellidos,Correo", true, false),
-            ("Vorname,Name,E-Mail", false, true),
-            ("First Name,Last Name,Email", false, false),
-            ("Name,Nombre,Apellidos,Correo", false, false),
-        ] {
-            let columns = columns(header).unwrap();
-            assert_eq!(
-                (columns.first_may_be_full, columns.last_may_be_full),
-                (first, last),
-                "{header}"
-            );
+            let shown = shown(header, &ColumnOptions::default());
+            assert!(shown.starts_with(expected), "{header}: {shown}");
         }
     }
 
     #[test]
-    fn of_many_titles_twelve_are_shown() {
-        let titles = |count: usize| vec!["T".to_owned(); count];
-        assert_eq!(listed(&titles(0)), "none");
-        assert_eq!(listed(&titles(2)), r#""T", "T""#);
-        assert_eq!(listed(&titles(12)).matches("\"T\"").count(), 12);
-        assert!(!listed(&titles(12)).contains("more"));
-        assert!(listed(&titles(13)).ends_with("\"T\" and 1 more"));
+    fn two_columns_for_one_role_are_a_question() {
+        for (header, expected) in [
+            (
+                "Name 1,Name 2,Email",
+                r#"may have the name: "Name 1", "Name 2". Say which one does, for example with --name-column 'Name 1'."#,
+            ),
+            (
+                "Name,Contact Person,Email",
+                r#"may have the name: "Name", "Contact Person""#,
+            ),
+            (
+                "First Name,Forename,Last Name,Email",
+                r#"may have the first name: "First Name", "Forename""#,
+            ),
+            (
+                "Name,Email,Email Address",
+                r#"may have the address: "Email", "Email Address""#,
+            ),
+            (
+                "Name,Home Email,Other Email",
+                r#"may have the address: "Home Email", "Other Email""#,
+            ),
+            (
+                "Name,Email,Email",
+                "more than one column has the title Email: give them different ones in the file.",
+            ),
+        ] {
+            let shown = shown(header, &ColumnOptions::default());
+            assert!(shown.contains(expected), "{header}: {shown}");
+        }
+    }
+
+    #[test]
+    fn a_title_without_a_number_comes_first() {
+        for (header, expected) in [
+            (
+                "Name,Name 2,Email",
+                r#"full name "Name", email "Email". Not used: "Name 2"."#,
+            ),
+            (
+                "Name,E-mail 3,E-mail 2,E-mail",
+                r#"email "E-mail", or else "E-mail 2", or else "E-mail 3"."#,
+            ),
+            (
+                "Name,E-mail 2 - Value,E-mail 1 - Value",
+                r#"email "E-mail 1 - Value", or else "E-mail 2 - Value"."#,
+            ),
+            (
+                "Name,Home Email,Work Email,Email",
+                r#"email "Email", or else "Work Email", or else "Home Email"."#,
+            ),
+            // Not in doubt: the rows with parts are used, and the others have no name.
+            (
+                "First Name,Last Name,Name 1,Name 2,Email",
+                r#"first name "First Name", last name "Last Name", email "Email". Not used: "Name 1", "Name 2"."#,
+            ),
+        ] {
+            let shown = shown(header, &ColumnOptions::default());
+            assert!(shown.contains(expected), "{header}: {shown}");
+        }
+    }
+
+    #[test]
+    fn an_option_adds_to_what_the_titles_say() {
+        let last = ColumnOptions {
+            last: Some("stam".to_owned()),
+            ..ColumnOptions::default()
+        };
+        assert_eq!(
+            shown("Voornaam,Tussenvoegsel,Stam,Email", &last),
+            r#"first name "Voornaam", last-name prefix "Tussenvoegsel", last name "Stam", email "Email". Not used: none."#
+        );
+        let name = ColumnOptions {
+            name: Some("Name 2".to_owned()),
+            ..ColumnOptions::default()
+        };
+        assert!(shown("Name 1,Name 2,Email", &name).starts_with(r#"full name "Name 2", email"#));
+        assert!(
+            columns("Name 2,First Name,Last Name,Email", &name)
+                .unwrap()
+                .name_comes_first
+        );
+        // What an option names has no other role.
+        let email = ColumnOptions {
+            emails: vec!["Contact".to_owned()],
+            ..ColumnOptions::default()
+        };
+        assert!(
+            shown("Name,Contact,Email", &email).starts_with(r#"full name "Name", email "Contact". Not used: "Email"."#)
+        );
+        assert_eq!(columns("Name 2,name_2,Email", &name).unwrap().name.unwrap().index, 0);
+        assert_eq!(
+            columns("name 2,name_2,Email", &name).unwrap_err(),
+            Unclear::SameTitle("Name 2".to_owned())
+        );
+        assert_eq!(
+            columns("Name,Email", &name).unwrap_err(),
+            Unclear::NoSuchTitle("Name 2".to_owned())
+        );
+    }
+
+    #[test]
+    fn half_of_a_name_is_missing_unless_an_option_names_the_other() {
+        let of = |header, options: &ColumnOptions| columns(header, options).unwrap().missing;
+        let none = ColumnOptions::default();
+        assert_eq!(of("First Name,Family,Email", &none), Some(Role::Last));
+        assert_eq!(of("Surname,Email", &none), Some(Role::First));
+        assert_eq!(of("First Name,Full Name,Email", &none), None);
+        let first = ColumnOptions {
+            first: Some("First Name".to_owned()),
+            ..ColumnOptions::default()
+        };
+        assert_eq!(of("First Name,Family,Email", &first), None);
+        let columns = columns("First Name,Town,Family name of birth,Email", &none).unwrap();
+        assert_eq!(
+            columns.question(&columns.unused.iter().collect::<Vec<_>>()),
+            "which column has the last names? Set it with --last-name-column, or if there are none, --first-name-column \
+             'First Name'; the other columns are \"Family name of birth\", \"Town\"."
+        );
+    }
+
+    #[test]
+    fn a_header_without_names_or_addresses_is_a_question_with_the_likeliest_titles_first() {
+        let question = |header| {
+            columns(header, &ColumnOptions::default())
+                .unwrap_err()
+                .question(&cells(header))
+        };
+        let name = question("Company,Town,Customer name,Email");
+        assert!(name.contains("a contact needs a name"), "{name}");
+        assert!(
+            name.ends_with(r#"the columns are "Customer name", "Company", "Town", "Email"."#),
+            "{name}"
+        );
+        let email = question("Name,Telephone,Mail of the office");
+        assert!(
+            email.ends_with(r#"the columns are "Mail of the office", "Name", "Telephone"."#),
+            "{email}"
+        );
+        let many: String = (0..16_383).map(|n| format!("T{n},")).collect();
+        let many = question(&format!("{many}Customer name"));
+        assert!(
+            many.contains(r#"the columns are "Customer name", "T0""#) && many.ends_with("and 16284 more."),
+            "{many}"
+        );
     }
 }

@@ -5,7 +5,8 @@
 //! | [`options`] | the command line |
 //! | [`input`], [`encoding`] | bytes to text: encodings, and files that aren't text |
 //! | [`records`] | text to records |
-//! | [`columns`], [`table`] | the meaning of each column; records to rows |
+//! | [`titles`], [`columns`] | what each title says; which column is what for a contact |
+//! | [`header`], [`table`] | where the header is; records to rows |
 //! | [`clean`], [`placeholders`], [`misread`] | cells: what is cleaned, what is rejected |
 //! | [`names`] | which text to send as the name |
 //! | [`duplicates`], [`turns`] | rows with the same address |
@@ -22,6 +23,7 @@ mod columns;
 mod dry_run;
 mod duplicates;
 mod encoding;
+mod header;
 mod input;
 mod misread;
 mod names;
@@ -33,6 +35,7 @@ mod report;
 mod sender;
 mod table;
 mod terminal;
+mod titles;
 mod turns;
 
 use std::{
@@ -131,7 +134,8 @@ async fn import(
     let mut report = Report::new(table, options, rows);
     let (turns, duplicates) = (Turns::default(), RefCell::new(Duplicates::default()));
     let (read, decided) = (Cell::new(0), Cell::new(0));
-    let outcomes = stream::iter(table.rows().map_while(Result::ok)).map(|(row, contact)| {
+    let outcomes = stream::iter(table.rows().map_while(Result::ok)).map(|(mut row, contact)| {
+        row.record.forget_fields();
         read.set(read.get() + 1);
         let place = contact.map(|contact| {
             let mut duplicates = duplicates.borrow_mut();

@@ -99,6 +99,15 @@ fn is_particle(suffix: &str) -> bool {
     !suffix.is_empty() && Name::parse(&format!("A {last}")).is_ok_and(|name| name.last() == Some(&last))
 }
 
+/// What is left of a full name without one half of it: `Gabriel` of `Gabriel García Márquez` and of `García Márquez, Gabriel`.
+pub fn other_half<'a>(full: &'a str, half: &str) -> Option<&'a str> {
+    let is_between = |c: char| c == ',' || c.is_whitespace();
+    let before = full.strip_suffix(half).filter(|rest| rest.ends_with(is_between));
+    let after = || full.strip_prefix(half).filter(|rest| rest.starts_with(is_between));
+    let rest = before.or_else(after)?.trim_matches(is_between);
+    (!half.is_empty() && !rest.is_empty()).then_some(rest)
+}
+
 /// The parts that aren't empty, each as the service normalises it.
 fn joined(parts: &[&str], between: &str) -> String {
     let normalised = parts
@@ -341,6 +350,22 @@ mod tests {
                 ..Parts::default()
             };
             assert_eq!(parts.text().text, text);
+        }
+    }
+
+    #[test]
+    fn one_half_of_a_full_name_gives_the_other() {
+        for (full, half, other) in [
+            ("Gabriel García Márquez", "García Márquez", Some("Gabriel")),
+            ("García Márquez, Gabriel", "García Márquez", Some("Gabriel")),
+            ("Gabriel García Márquez", "Gabriel", Some("García Márquez")),
+            ("Kim Min-jun", "Kim", Some("Min-jun")),
+            ("Gabriel", "García Márquez", None),
+            ("Marianne", "anne", None),
+            ("Zoë", "Zoë", None),
+            ("Zoë Berg", "", None),
+        ] {
+            assert_eq!(other_half(full, half), other, "{full} | {half}");
         }
     }
 

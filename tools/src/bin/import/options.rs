@@ -52,10 +52,10 @@ pub struct Options {
 /// The default of `--give-up-after`.
 pub const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_mins(5);
 
-/// Columns by their titles. If one of the name's is given, no other column is taken for a part of the name.
+/// Columns by their titles. The other columns are still recognised.
 #[derive(Debug, Default, clap::Args)]
 pub struct ColumnOptions {
-    /// The title of the column of full names
+    /// The title of the column of full names, which come before names in parts
     #[arg(long = "name-column", value_name = "TITLE")]
     pub name: Option<String>,
     /// The title of the column of first names
@@ -64,9 +64,18 @@ pub struct ColumnOptions {
     /// The title of the column of middle names
     #[arg(long = "middle-name-column", value_name = "TITLE")]
     pub middle: Option<String>,
+    /// The title of the column of what comes before last names, such as "van der"
+    #[arg(long = "last-name-prefix-column", value_name = "TITLE")]
+    pub particle: Option<String>,
     /// The title of the column of last names
     #[arg(long = "last-name-column", value_name = "TITLE")]
     pub last: Option<String>,
+    /// The title of the column of second last names
+    #[arg(long = "second-last-name-column", value_name = "TITLE")]
+    pub second_last: Option<String>,
+    /// The title of the column of what follows last names, such as "Jr."
+    #[arg(long = "suffix-column", value_name = "TITLE")]
+    pub suffix: Option<String>,
     /// The title of the column of addresses; may be repeated: the first one that isn't empty is used
     #[arg(long = "email-column", value_name = "TITLE")]
     pub emails: Vec<String>,
@@ -79,7 +88,10 @@ impl ColumnOptions {
             ("--name-column", &self.name),
             ("--first-name-column", &self.first),
             ("--middle-name-column", &self.middle),
+            ("--last-name-prefix-column", &self.particle),
             ("--last-name-column", &self.last),
+            ("--second-last-name-column", &self.second_last),
+            ("--suffix-column", &self.suffix),
         ];
         let names = names
             .into_iter()

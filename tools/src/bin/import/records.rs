@@ -23,6 +23,11 @@ const MAX_FIELD: usize = 64 * 1024;
 /// The most bytes in one record, so that the import's memory is limited whatever the file contains.
 const MAX_RECORD: usize = 1024 * 1024;
 
+/// The most cells in one record: as many columns as a spreadsheet has.
+const MAX_CELLS: usize = 16_384;
+
+/// What is wrong with a record of more cells. Those that are too many aren't kept.
+pub const MANY_CELLS: &str = "the row has more than 16,384 cells";
 const TORN: &str = "a carriage return within the row breaks it in two: quote the cell, or remove the carriage return";
 const MISQUOTED: &str = "a quoted cell contains a quote: double it (\"\")";
 
@@ -63,6 +68,12 @@ impl Record {
         &self.spans
     }
 
+    /// Forgets its fields. What stays is its text.
+    pub fn forget_fields(&mut self) {
+        self.fields = Vec::new();
+        self.raw.shrink_to_fit();
+    }
+
     /// Whether there is nothing in it: an empty line, or one of separators.
     pub fn is_blank(&self) -> bool {
         self.fields.iter().all(|field| field.trim_ascii().is_empty())
@@ -76,6 +87,8 @@ pub enum Unreadable {
     Quote { line: u64 },
     /// The record that begins on this line has no end.
     Long { line: u64 },
+    /// The header on this line has too many cells.
+    Wide { line: u64 },
     /// An error of the operating system.
     Io(io::Error),
 }
@@ -94,6 +107,7 @@ impl fmt::Display for Unreadable {
                 "the quote that opens a cell on line {line} isn't closed where the cell ends: close it, or remove it"
             ),
             Self::Long { line } => write!(f, "the row that begins on line {line} is longer than 1 MiB"),
+            Self::Wide { line } => write!(f, "line {line}: {MANY_CELLS}"),
             Self::Io(error) => write!(f, "it can't be read: {error}"),
         }
     }
@@ -177,7 +191,7 @@ impl<R: Read> Records<R> {
     fn read_field(&mut self, record: &mut Record) -> Result<bool, Unreadable> {
         let opened = self.line;
         let (mut field, mut state) = (Vec::new(), State::Start);
-        record.starts.push(record.raw.len());
+        let start = record.raw.len();
         let (goes_on, last) = loop {
             let last = self.line;
             let Some(byte) = self.next()? else {
@@ -231,7 +245,12 @@ impl<R: Read> Records<R> {
         if last > opened {
             record.spans.push((record.fields.len(), opened..last));
         }
-        record.fields.push(field);
+        if record.fields.len() < MAX_CELLS {
+            record.fields.push(field);
+            record.starts.push(start);
+        } else {
+            record.fault.get_or_insert(MANY_CELLS);
+        }
         Ok(goes_on)
     }
 
@@ -333,6 +352,17 @@ mod tests {
         let of = |length: usize| read(&format!("a\n{}", "b,".repeat(length / 2)));
         assert!(of(1_048_576).is_ok());
         assert!(matches!(of(1_048_578), Err(Unreadable::Long { line: 2 })));
+    }
+
+    #[test]
+    fn of_a_row_with_too_many_cells_only_the_text_is_kept() {
+        let of = |commas: usize| read(&format!("{}\nnext\n", ",".repeat(commas))).unwrap();
+        assert_eq!((of(16_383)[0].fault, of(16_383)[0].fields().len()), (None, 16_384));
+        for commas in [16_384, 1_000_000] {
+            let read = of(commas);
+            assert_eq!((read[0].fault, read[0].fields().len()), (Some(MANY_CELLS), 16_384));
+            assert_eq!((read[0].raw.len(), read[1].line), (commas, 2));
+        }
     }
 
     #[test]

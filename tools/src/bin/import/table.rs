@@ -1,32 +1,22 @@
-//! The file as a table: what separates its columns, where its header is, its rows as contacts.
+//! The file as a table: its rows as contacts.
 
-use std::{
-    io::{self, Read as _},
-    ops::Range,
-};
+use std::{io, ops::Range};
 
 use create_contact::new_contact::{InvalidBody, NewContact};
 use serde_json::{Value, json};
 
 use crate::{
     clean::{self, Kind},
-    columns::{self, Column, Columns, Missing},
+    columns::{self, Column, Columns},
+    header::{Header, SEPARATORS},
     input::Input,
-    names::{Parts, Text},
+    names::{Parts, Text, other_half},
     options::ColumnOptions,
+    placeholders::is_placeholder,
     records::{LineEnd, Record, Records, Unreadable},
+    titles::Role,
 };
 
-/// Enough for title lines and any header.
-const HEAD_BYTES: u64 = 64 * 1024;
-/// How many records may be above the header.
-const TITLE_RECORDS: usize = 50;
-const SEPARATORS: [(u8, &str); 4] = [
-    (b',', "commas"),
-    (b';', "semicolons"),
-    (b'\t', "tabs"),
-    (b'|', "vertical bars"),
-];
 /// The columns that a file of rejected rows has before those of its input. They come first, because a row with too many
 /// fields would hide columns at the end.
 pub const REJECTED_COLUMNS: [&str; 2] = ["rejected line", "rejected because"];
@@ -73,22 +63,6 @@ impl Contact {
     }
 }
 
-/// The header that one of the separators gives.
-struct Candidate {
-    separator: u8,
-    header: Record,
-    line_end: LineEnd,
-    columns: Result<Columns, NoHeader>,
-}
-
-/// Why there is no header.
-enum NoHeader {
-    /// The likeliest record lacks something.
-    Missing(Missing),
-    /// A contact comes before any header.
-    Contact(u64),
-}
-
 impl Table {
     /// Finds the header, and with it the separator.
     ///
@@ -96,35 +70,13 @@ impl Table {
     ///
     /// A helpful sentence, if there is no header.
     pub fn find(input: Input, options: &ColumnOptions) -> Result<Self, String> {
-        let mut head = Vec::new();
-        input
-            .text()
-            .and_then(|text| text.take(HEAD_BYTES).read_to_end(&mut head))
-            .map_err(|error| format!("{} can't be read: {error}.", input.shown()))?;
-        let said = separator_line(&head);
-        let mut candidates: Vec<Candidate> = match said {
-            Some(separator) => vec![candidate(&head, separator, options)],
-            None => SEPARATORS
-                .map(|(separator, _)| candidate(&head, separator, options))
-                .into(),
-        };
-        // The separator that gives a contact's columns, or else the one with the most helpful error.
-        candidates.sort_by_key(|candidate| {
-            let is_contact = matches!(candidate.columns, Err(NoHeader::Contact(_)));
-            (candidate.columns.is_ok(), is_contact, candidate.header.fields().len())
-        });
-        let Some(candidate) = candidates.pop() else {
-            return Err(format!("{} is empty.", input.shown()));
-        };
-        let columns = candidate
-            .columns
-            .map_err(|reason| format!("{}: {}", input.shown(), complaint(&reason, &candidate.header)))?;
+        let header = Header::find(&input, options)?;
         Ok(Self {
             input,
-            separator: candidate.separator,
-            line_end: candidate.line_end,
-            header: candidate.header,
-            columns,
+            separator: header.separator,
+            line_end: header.line_end,
+            header: header.record,
+            columns: header.columns,
         })
     }
 
@@ -132,18 +84,40 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// It can't be read to its end, or has no rows: a sentence.
+    /// It can't be read to its end, has no rows, or only half of the names: a sentence.
     pub fn check(&self) -> Result<u64, String> {
         let mut rows = 0;
+        let mut candidates = vec![
+            false;
+            if self.columns.missing.is_some() {
+                self.header.fields().len()
+            } else {
+                0
+            }
+        ];
         for row in self.rows() {
-            let _ = row.map_err(|error| format!("{}: {error}. Nothing was sent.", self.input.shown()))?;
+            let (row, _) = row.map_err(|error| format!("{}: {error}. Nothing was sent.", self.input.shown()))?;
             rows += 1;
+            for (is_candidate, field) in candidates.iter_mut().zip(row.record.fields()) {
+                *is_candidate |= may_be_name(field);
+            }
         }
         if rows == 0 {
             return Err(format!(
                 "{} has a header on line {}, but no rows.",
                 self.input.shown(),
                 self.header.line
+            ));
+        }
+        let unused = self.columns.unused.iter();
+        let candidates: Vec<&Column> = unused
+            .filter(|column| candidates.get(column.index) == Some(&true))
+            .collect();
+        if !candidates.is_empty() {
+            return Err(format!(
+                "{}: {}",
+                self.input.shown(),
+                self.columns.question(&candidates)
             ));
         }
         Ok(rows)
@@ -262,6 +236,12 @@ impl Table {
         // Any workspace will do: it is the same for all rows, and was checked with the options.
         let body = json!({ "workspaceId": uuid::Uuid::nil(), "name": name.text, "email": email }).to_string();
         match NewContact::parse(body.as_bytes()) {
+            Ok(_) if clean::is_address(name.text.as_bytes()) => {
+                Err("the name is an address: a contact needs a name".to_owned())
+            }
+            Ok(_) if !name.text.contains(char::is_alphabetic) => {
+                Err("the name has no letter: write the name".to_owned())
+            }
             Ok(parsed) => Ok(Contact {
                 text: name.text,
                 is_split_differently: name.is_split_differently,
@@ -288,10 +268,10 @@ impl Table {
         let columns = &self.columns;
         let mut cell = |column: &Option<Column>| cell(record, column.as_ref(), Kind::Name, cleaned);
         let full = cell(&columns.name)?;
-        if !full.is_empty() {
+        if columns.name_comes_first && !full.is_empty() {
             return Ok(as_it_is(full));
         }
-        let parts = Parts {
+        let mut parts = Parts {
             first: cell(&columns.first)?,
             middle: cell(&columns.middle)?,
             particle: cell(&columns.particle)?,
@@ -299,32 +279,54 @@ impl Table {
             second_last: cell(&columns.second_last)?,
             suffix: cell(&columns.suffix)?,
         };
+        if parts.first.is_empty() && parts.last.is_empty() && !full.is_empty() {
+            return Ok(as_it_is(full));
+        }
         for part in [&parts.first, &parts.middle, &parts.last, &parts.second_last] {
             if let Some(doubt) = clean::doubt_about_name(part, char::from(self.separator)) {
                 return Err(doubt.to_owned());
             }
         }
-        let (first, last) = (&parts.first, &parts.last);
-        if columns.first_may_be_full && first.ends_with(&format!(" {last}")) {
-            return Ok(as_it_is(parts.first));
-        }
-        if columns.last_may_be_full && (last.starts_with(&format!("{first} ")) || last.ends_with(&format!(", {first}")))
-        {
-            return Ok(as_it_is(parts.last));
+        match columns.may_be_full {
+            Some(Role::First) => {
+                if let Some(first) = other_half(&parts.first, &parts.last) {
+                    parts.first = first.to_owned();
+                }
+            }
+            Some(_) => {
+                if let Some(last) = other_half(&parts.last, &parts.first) {
+                    parts.last = last.to_owned();
+                }
+            }
+            // First names without last names, and full names that may have them.
+            None if columns.last.is_none() && !full.is_empty() => match other_half(&full, &parts.first) {
+                Some(last) => parts.last = last.to_owned(),
+                None => return Ok(as_it_is(full)),
+            },
+            None => {}
         }
         Ok(parts.text())
     }
 
-    /// The first address that isn't empty.
+    /// The first address that isn't empty. A placeholder is only reported where there is no other.
     fn email(&self, record: &Record, cleaned: &mut Vec<&'static str>) -> Result<String, String> {
+        let mut placeholder = String::new();
         for column in &self.columns.emails {
             let email = cell(record, Some(column), Kind::Email, cleaned)?;
-            if !email.is_empty() {
+            if !email.contains('@') && is_placeholder(&email) {
+                placeholder = email;
+            } else if !email.is_empty() {
                 return Ok(email);
             }
         }
-        Ok(String::new())
+        Ok(placeholder)
     }
+}
+
+/// Whether a cell may have a name, or half of one: words without digits.
+fn may_be_name(cell: &[u8]) -> bool {
+    let is_other = |c: char| c.is_numeric() || c == '@';
+    str::from_utf8(cell).is_ok_and(|cell| cell.contains(char::is_alphabetic) && !cell.contains(is_other))
 }
 
 fn as_it_is(text: String) -> Text {
@@ -350,76 +352,6 @@ fn cell(
     Ok(cell.text)
 }
 
-/// Excel's `sep=;` above the header.
-fn separator_line(head: &[u8]) -> Option<u8> {
-    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
-    let line = line.strip_prefix(b"\"").unwrap_or(line);
-    let (key, rest) = line.split_at_checked(4)?;
-    let rest = rest.strip_suffix(b"\"").unwrap_or(rest);
-    (key.eq_ignore_ascii_case(b"sep=") && rest.len() == 1 && rest[0] != b'"').then(|| rest[0])
-}
-
-fn candidate(head: &[u8], separator: u8, options: &ColumnOptions) -> Candidate {
-    let mut records = Records::new(head, separator);
-    let mut widest = Record::default();
-    let mut above = 0;
-    let mut columns = Err(NoHeader::Missing(Missing::Name));
-    // A record that can't be read has no header. The error is reported when the whole file is checked.
-    while let Ok(Some(record)) = records.read()
-        && above < TITLE_RECORDS
-    {
-        if record.is_blank() || record.line == 1 && separator_line(&record.raw).is_some() {
-            continue;
-        }
-        above += 1;
-        if record.fields().len() > 1 && record.fields().iter().any(|field| clean::is_address(field)) {
-            if widest.fields().len() <= 1 {
-                columns = Err(NoHeader::Contact(record.line));
-            }
-            break;
-        }
-        let found = Columns::of(record.fields(), options);
-        let is_header = found.is_ok();
-        if is_header || record.fields().len() > widest.fields().len() {
-            columns = found.map_err(NoHeader::Missing);
-            widest = record;
-        }
-        if is_header {
-            break;
-        }
-    }
-    Candidate {
-        separator,
-        line_end: records.line_end().unwrap_or(LineEnd::Lf),
-        header: widest,
-        columns,
-    }
-}
-
-fn complaint(reason: &NoHeader, header: &Record) -> String {
-    let titles: Vec<String> = header.fields().iter().map(|title| columns::shown(title)).collect();
-    // A cell with an address isn't a title, and must not be shown.
-    let there_are = if titles.iter().any(|title| title.contains('@')) {
-        format!("line {} doesn't look like a header", header.line)
-    } else {
-        format!("the columns are {}", columns::listed(&titles))
-    };
-    match reason {
-        NoHeader::Contact(line) => format!(
-            "line {line} is a contact, but there is no header above it: add a line with the columns' titles, such as name and email."
-        ),
-        NoHeader::Missing(Missing::Named(title)) => {
-            format!("there is no column {}; {there_are}.", crate::terminal::shortened(title))
-        }
-        NoHeader::Missing(Missing::Name) => format!(
-            "which column has the name? Set it with --name-column, or with --first-name-column and --last-name-column; {there_are}."
-        ),
-        NoHeader::Missing(Missing::Email) => {
-            format!("which column has the address? Set it with --email-column; {there_are}.")
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -429,40 +361,6 @@ mod tests {
         let path = directory.path().join("contacts.csv");
         std::fs::write(&path, text).unwrap();
         Table::find(Input::open(&path, None)?, &ColumnOptions::default())
-    }
-
-    #[test]
-    fn a_header_is_found_below_49_lines_and_any_blank_ones() {
-        let title = "x".repeat(40);
-        let header = |titles: usize, blank: usize| {
-            let text = format!(
-                "{}{}name,email\nAnn,ann@acme.de\n",
-                format!("{title}\n").repeat(titles),
-                "\n".repeat(blank)
-            );
-            find(&text).map(|table| table.header.line)
-        };
-        assert_eq!(header(0, 0), Ok(1));
-        assert_eq!(header(49, 100), Ok(150));
-        assert!(header(50, 0).is_err());
-        // A line of one cell is a title, even if it is an address.
-        assert_eq!(find("ann@acme.de\nname,email\n").unwrap().header.line, 2);
-    }
-
-    #[test]
-    fn only_sep_and_a_character_says_what_the_separator_is() {
-        for (line, separator) in [
-            ("sep=;\nname;email\n", Some(b';')),
-            ("\"SEP=|\"\r\n", Some(b'|')),
-            ("sep=;;", None),
-            ("sep=\"", None),
-            ("name,", None),
-            ("sep=", None),
-        ] {
-            assert_eq!(separator_line(line.as_bytes()), separator, "{line}");
-        }
-        let missing = find("sep=;\nfoo;bar\n1;2\n").err().unwrap();
-        assert!(missing.contains(r#"the columns are "foo", "bar""#), "{missing}");
     }
 
     #[test]
