@@ -4,7 +4,7 @@ use crate::{
     clean,
     options::ColumnOptions,
     terminal::{quoted, shortened},
-    titles::{Role, role_and_number},
+    titles::{Role, is_last_first, role_and_number},
 };
 
 /// How many titles of unused columns are shown.
@@ -22,7 +22,8 @@ const LIKE_EMAIL: [&str; 8] = ["mail", "post", "corr", "courr", "почт", "メ
 pub struct Column {
     /// Its place in each record.
     pub index: usize,
-    title: String,
+    /// Its title, for display.
+    pub title: String,
 }
 
 /// The columns of a contact.
@@ -238,8 +239,14 @@ impl Columns {
     }
 
     fn roles(&self) -> impl Iterator<Item = (&'static str, &Column)> {
+        let is_last_first = self.name.as_ref().is_some_and(|column| is_last_first(&column.title));
+        let full = if is_last_first {
+            "full name (last name first)"
+        } else {
+            "full name"
+        };
         [
-            ("full name", &self.name),
+            (full, &self.name),
             ("first name", &self.first),
             ("middle name", &self.middle),
             ("last-name prefix", &self.particle),

@@ -108,6 +108,20 @@ pub fn other_half<'a>(full: &'a str, half: &str) -> Option<&'a str> {
     (!half.is_empty() && !rest.is_empty()).then_some(rest)
 }
 
+/// A full name that begins with the last name, with a comma after it. `None` if it isn't clear where it ends.
+pub fn with_comma(full: &str) -> Option<String> {
+    let words: Vec<&str> = full.split_whitespace().collect();
+    let is_cyrillic = full.contains(|c| ('а'..='я').contains(&c));
+    match words[..] {
+        _ if full.contains(COMMAS) => Some(full.to_owned()),
+        [last, first] => Some(format!("{last}, {first}")),
+        // A patronymic belongs to the first name.
+        [last, first, patronymic] if is_cyrillic => Some(format!("{last}, {first} {patronymic}")),
+        [] | [_] => Some(full.to_owned()),
+        _ => None,
+    }
+}
+
 /// The parts that aren't empty, each as the service normalises it.
 fn joined(parts: &[&str], between: &str) -> String {
     let normalised = parts
@@ -366,6 +380,23 @@ mod tests {
             ("Zoë Berg", "", None),
         ] {
             assert_eq!(other_half(full, half), other, "{full} | {half}");
+        }
+    }
+
+    #[test]
+    fn a_last_name_that_comes_first_ends_with_a_comma_if_it_is_clear_where_it_ends() {
+        for (full, expected) in [
+            ("Nagy János", Some("Nagy, János")),
+            ("山田 太郎", Some("山田, 太郎")),
+            ("山田\u{3000}太郎", Some("山田, 太郎")),
+            ("山田太郎", Some("山田太郎")),
+            ("Сидоров Иван Петрович", Some("Сидоров, Иван Петрович")),
+            ("García Márquez, Gabriel José", Some("García Márquez, Gabriel José")),
+            ("García Márquez Gabriel", None),
+            ("Мамедов Али Гусейн оглы", None),
+            ("", Some("")),
+        ] {
+            assert_eq!(with_comma(full).as_deref(), expected, "{full}");
         }
     }
 

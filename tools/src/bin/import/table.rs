@@ -10,16 +10,19 @@ use crate::{
     columns::{self, Column, Columns},
     header::{Header, SEPARATORS},
     input::Input,
-    names::{Parts, Text, other_half},
+    names::{Parts, Text, other_half, with_comma},
     options::ColumnOptions,
     placeholders::is_placeholder,
     records::{LineEnd, Record, Records, Unreadable},
-    titles::Role,
+    titles::{Role, is_last_first},
 };
 
 /// The columns that a file of rejected rows has before those of its input. They come first, because a row with too many
 /// fields would hide columns at the end.
 pub const REJECTED_COLUMNS: [&str; 2] = ["rejected line", "rejected because"];
+
+const LAST_FIRST: &str =
+    "the last name comes first in this column, but it isn't clear where it ends: write a comma after it";
 
 /// A CSV file with a header that has the columns of a contact.
 pub struct Table {
@@ -269,7 +272,7 @@ impl Table {
         let mut cell = |column: &Option<Column>| cell(record, column.as_ref(), Kind::Name, cleaned);
         let full = cell(&columns.name)?;
         if columns.name_comes_first && !full.is_empty() {
-            return Ok(as_it_is(full));
+            return self.full_name(full);
         }
         let mut parts = Parts {
             first: cell(&columns.first)?,
@@ -280,7 +283,7 @@ impl Table {
             suffix: cell(&columns.suffix)?,
         };
         if parts.first.is_empty() && parts.last.is_empty() && !full.is_empty() {
-            return Ok(as_it_is(full));
+            return self.full_name(full);
         }
         for part in [&parts.first, &parts.middle, &parts.last, &parts.second_last] {
             if let Some(doubt) = clean::doubt_about_name(part, char::from(self.separator)) {
@@ -301,11 +304,27 @@ impl Table {
             // First names without last names, and full names that may have them.
             None if columns.last.is_none() && !full.is_empty() => match other_half(&full, &parts.first) {
                 Some(last) => parts.last = last.to_owned(),
-                None => return Ok(as_it_is(full)),
+                None => return self.full_name(full),
             },
             None => {}
         }
         Ok(parts.text())
+    }
+
+    /// A full name as the service reads it: with a comma after a last name that comes first. A name in other letters than its
+    /// title, such as `John Smith` under `氏名`, is left as it is.
+    fn full_name(&self, full: String) -> Result<Text, String> {
+        let title = self.columns.name.as_ref().map_or("", |column| &column.title);
+        let is_latin = |text: &str| text.contains(|c: char| c.is_ascii_alphabetic());
+        let text = if is_last_first(title) && (is_latin(title) || !is_latin(&full)) {
+            with_comma(&full).ok_or(LAST_FIRST)?
+        } else {
+            full
+        };
+        Ok(Text {
+            text,
+            is_split_differently: false,
+        })
     }
 
     /// The first address that isn't empty. A placeholder is only reported where there is no other.
@@ -327,13 +346,6 @@ impl Table {
 fn may_be_name(cell: &[u8]) -> bool {
     let is_other = |c: char| c.is_numeric() || c == '@';
     str::from_utf8(cell).is_ok_and(|cell| cell.contains(char::is_alphabetic) && !cell.contains(is_other))
-}
-
-fn as_it_is(text: String) -> Text {
-    Text {
-        text,
-        is_split_differently: false,
-    }
 }
 
 fn cell(

@@ -28,9 +28,10 @@ pub enum Role {
 }
 
 /// By the word that `titles.txt` has for each.
-const ROLES: [(&str, Role); 12] = [
+const ROLES: [(&str, Role); 13] = [
     ("name-or-part", Role::NameOrPart),
     ("name", Role::Name),
+    (LAST_FIRST, Role::Name),
     ("first", Role::First),
     ("middle", Role::Middle),
     ("last-name-prefix", Role::Particle),
@@ -42,6 +43,10 @@ const ROLES: [(&str, Role); 12] = [
     ("work-email", Role::WorkEmail),
     ("other-email", Role::OtherEmail),
 ];
+
+/// The word of `titles.txt` for full names in which the last name comes first, and the languages in which it always does.
+const LAST_FIRST: &str = "last-first";
+const LAST_FIRST_LANGUAGES: [&str; 3] = ["hu", "ja", "zh"];
 
 /// Words in parentheses or brackets after a title that say nothing about what is in the column.
 const NOTES: [&str; 11] = [
@@ -58,20 +63,29 @@ const NOTES: [&str; 11] = [
     "必填",
 ];
 
-static TITLES: LazyLock<HashMap<String, Role>> = LazyLock::new(|| {
+/// The role of each title, and whether the last name comes first in full names.
+static TITLES: LazyLock<HashMap<String, (Role, bool)>> = LazyLock::new(|| {
     rows(include_str!("titles.txt"))
         .flat_map(|(role, titles)| titles.split(';').map(move |title| (compared(title).0, role)))
         .collect()
 });
 
-/// The role and the titles of each line.
-fn rows(text: &str) -> impl Iterator<Item = (Role, &str)> {
+/// What each line says of its titles, and the titles.
+fn rows(text: &str) -> impl Iterator<Item = ((Role, bool), &str)> {
     text.lines().filter_map(|line| {
         let mut cells = line.split(" | ");
-        let word = cells.next()?;
+        let (word, language, titles) = (cells.next()?, cells.next()?, cells.nth(1)?);
         let (_, role) = ROLES.iter().find(|(name, _)| *name == word)?;
-        Some((*role, cells.nth(2)?))
+        let is_last_first = word == LAST_FIRST || LAST_FIRST_LANGUAGES.contains(&language);
+        Some(((*role, is_last_first), titles))
     })
+}
+
+/// Whether the last name comes first in the full names of a column with this title.
+pub fn is_last_first(title: &str) -> bool {
+    TITLES
+        .get(&compared(title).0)
+        .is_some_and(|(_, is_last_first)| *is_last_first)
 }
 
 /// What a title says: the role of its column, and its number if it has one (`E-mail 2 Address`).
@@ -81,7 +95,7 @@ pub fn role_and_number(title: &str) -> (Option<Role>, u32) {
 }
 
 fn role(compared: &str) -> Option<Role> {
-    let known = |title: &str| TITLES.get(title).copied();
+    let known = |title: &str| TITLES.get(title).map(|(role, _)| *role);
     let plural = || known(compared.strip_suffix('s')?);
     // `Nom / Name` and `Nom / Last name`: a title in two languages.
     let both = || {
@@ -161,10 +175,28 @@ mod tests {
             assert!(cells.len() == 4 && SOURCES.contains(&cells[2]), "{line}");
         }
         assert_eq!(rows(text).count(), lines.count());
-        for (role, titles) in rows(text) {
+        for ((role, _), titles) in rows(text) {
             for title in titles.split(';') {
                 assert_eq!(role_and_number(title).0, Some(role), "{title}");
             }
+        }
+    }
+
+    #[test]
+    fn in_some_languages_and_some_titles_the_last_name_comes_first() {
+        for title in [
+            "Név",
+            "氏名",
+            "姓名",
+            "ФИО",
+            "Ф.И.О.",
+            "Last name, first name",
+            "NAME, VORNAME",
+        ] {
+            assert!(is_last_first(title), "{title}");
+        }
+        for title in ["Name", "Vor- und Nachname", "Imię i nazwisko", "Firma"] {
+            assert!(!is_last_first(title), "{title}");
         }
     }
 
