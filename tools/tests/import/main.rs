@@ -480,13 +480,13 @@ async fn an_interrupted_import_ends_what_is_under_way_says_what_is_left_and_can_
 }
 
 /// The peak of an import's memory in KiB: read when its last row arrives, while the process is still there.
-async fn peak_of(rows: usize) -> usize {
+async fn peak_of(rows: usize, note: &str) -> usize {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("contacts.csv");
     let mut file = std::io::BufWriter::new(fs::File::create(&path).unwrap());
     writeln!(file, "name,email,note").unwrap();
     for row in 0..rows {
-        writeln!(file, "Ada Lovelace,a{row}@acme.de,{row:200}").unwrap();
+        writeln!(file, "Ada Lovelace,a{row}@acme.de,{note}").unwrap();
     }
     file.into_inner().unwrap();
     let (process, peak) = (Arc::new(OnceLock::<u32>::new()), Arc::new(OnceLock::<usize>::new()));
@@ -509,10 +509,22 @@ async fn peak_of(rows: usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_stays_flat_over_100_000_rows() {
-    let (few, many) = (peak_of(1_000).await, peak_of(100_000).await);
+    let note = "x".repeat(200);
+    let (few, many) = (peak_of(1_000, &note).await, peak_of(100_000, &note).await);
     println!("peak of 1,000 rows: {few} KiB, of 100,000: {many} KiB");
     // The file has more than 20 MiB. What may grow is the table of the addresses that were seen: up to 4 MB (`duplicates.rs`).
     assert!(many < few + 8 * 1024, "{few} KiB, then {many} KiB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_does_not_depend_on_the_number_of_cells() {
+    // More rows than the import has in hand at once.
+    let (one, many) = (
+        peak_of(300, &"x".repeat(16_000)).await,
+        peak_of(300, &",".repeat(16_000)).await,
+    );
+    println!("peak of rows with one long cell: {one} KiB, with many empty ones: {many} KiB");
+    assert!(many < one + 8 * 1024, "{one} KiB, then {many} KiB");
 }
 
 /// `cargo run --example local`, as a user starts it.

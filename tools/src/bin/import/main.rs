@@ -135,7 +135,7 @@ async fn import(
     let (turns, duplicates) = (Turns::default(), RefCell::new(Duplicates::default()));
     let (read, decided) = (Cell::new(0), Cell::new(0));
     let outcomes = stream::iter(table.rows().map_while(Result::ok)).map(|(mut row, contact)| {
-        row.record.forget_fields();
+        row.record.keep_text(table.own_columns());
         read.set(read.get() + 1);
         let place = contact.map(|contact| {
             let mut duplicates = duplicates.borrow_mut();

@@ -68,9 +68,11 @@ impl Record {
         &self.spans
     }
 
-    /// Forgets its fields. What stays is its text.
-    pub fn forget_fields(&mut self) {
+    /// Forgets its fields, so that a row that waits takes no more memory than its text. What stays is the text from a field on.
+    pub fn keep_text(&mut self, from: usize) {
         self.fields = Vec::new();
+        self.starts.truncate(from + 1);
+        self.starts.shrink_to_fit();
         self.raw.shrink_to_fit();
     }
 
