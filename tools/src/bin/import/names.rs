@@ -45,7 +45,14 @@ impl Parts {
             ("", self.suffix.as_str())
         };
         let first = joined(&[&self.first, &self.middle], " ");
-        let last = joined(&[before, &self.particle, &self.last, &self.second_last], " ");
+        let last = joined(&[&self.last, &self.second_last], " ");
+        // Some columns of last names repeat the prefix.
+        let prefix = joined(&[before, &self.particle], " ");
+        let last = if last.starts_with(&format!("{prefix} ")) {
+            last
+        } else {
+            joined(&[&prefix, &last], " ")
+        };
         let plain = joined(&[&first, &last, after], " ");
         let (first, last) = if last.is_empty() {
             (joined(&[&first, after], ", "), last)
@@ -365,6 +372,17 @@ mod tests {
             };
             assert_eq!(parts.text().text, text);
         }
+    }
+
+    #[test]
+    fn a_prefix_that_the_last_name_repeats_is_there_once() {
+        let parts = Parts {
+            first: "Jan".to_owned(),
+            particle: "van der".to_owned(),
+            last: "van der Berg".to_owned(),
+            ..Parts::default()
+        };
+        assert_eq!(parts.text().text, "Jan van der Berg");
     }
 
     #[test]

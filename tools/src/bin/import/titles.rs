@@ -49,7 +49,7 @@ const LAST_FIRST: &str = "last-first";
 const LAST_FIRST_LANGUAGES: [&str; 3] = ["hu", "ja", "zh"];
 
 /// Words in parentheses or brackets after a title that say nothing about what is in the column.
-const NOTES: [&str; 11] = [
+const NOTES: [&str; 12] = [
     "required",
     "optional",
     "mandatory",
@@ -61,13 +61,19 @@ const NOTES: [&str; 11] = [
     "verplicht",
     "必須",
     "必填",
+    "漢字",
 ];
 
-/// The role of each title, and whether the last name comes first in full names.
+/// The role of each title, and whether the last name comes first in full names. A title with a number is there without it, too.
 static TITLES: LazyLock<HashMap<String, (Role, bool)>> = LazyLock::new(|| {
-    rows(include_str!("titles.txt"))
-        .flat_map(|(role, titles)| titles.split(';').map(move |title| (compared(title).0, role)))
-        .collect()
+    let mut titles = HashMap::new();
+    for (meaning, line) in rows(include_str!("titles.txt")) {
+        for title in line.split(';').map(compared) {
+            titles.entry(without_number(&title).0).or_insert(meaning);
+            titles.insert(title, meaning);
+        }
+    }
+    titles
 });
 
 /// What each line says of its titles, and the titles.
@@ -83,67 +89,71 @@ fn rows(text: &str) -> impl Iterator<Item = ((Role, bool), &str)> {
 
 /// Whether the last name comes first in the full names of a column with this title.
 pub fn is_last_first(title: &str) -> bool {
-    TITLES
-        .get(&compared(title).0)
-        .is_some_and(|(_, is_last_first)| *is_last_first)
+    let title = without_number(&compared(title)).0;
+    TITLES.get(&title).is_some_and(|(_, is_last_first)| *is_last_first)
 }
 
 /// What a title says: the role of its column, and its number if it has one (`E-mail 2 Address`).
 pub fn role_and_number(title: &str) -> (Option<Role>, u32) {
-    let (compared, number) = compared(title);
-    (role(&compared), number)
+    let title = compared(title);
+    let (without, number) = without_number(&title);
+    match role(&title) {
+        Some(role) => (Some(role), 0),
+        None => (role(&without), number),
+    }
 }
 
-fn role(compared: &str) -> Option<Role> {
+fn role(title: &str) -> Option<Role> {
     let known = |title: &str| TITLES.get(title).map(|(role, _)| *role);
-    let plural = || known(compared.strip_suffix('s')?);
-    // `Nom / Name` and `Nom / Last name`: a title in two languages.
+    let plural = || known(title.strip_suffix('s')?);
+    // A title in two languages, such as `Prénom / First name`. `Name/Surname` is a full name.
     let both = || {
-        let (one, other) = compared.split_once('/')?;
-        let mut roles = [role(one)?, role(other)?];
-        roles.sort();
-        let are_one = roles[0] == roles[1] || roles == [Role::NameOrPart, Role::Last];
-        are_one.then_some(roles[1])
+        let (one, other) = title.split_once('/')?;
+        let role = role(one)?;
+        (self::role(other) == Some(role)).then_some(role)
     };
-    known(compared).or_else(plural).or_else(both)
+    known(title).or_else(plural).or_else(both)
 }
 
-/// A title in the form in which titles are compared, without what differs from product to product, and its number: `E-mail 1 -
-/// Value`, `First_Name`, `*FirstName`, `Prénom(s)`, `First Name [Required]`. Other signs and digits stay: `Contact #` is not
-/// `Contact`.
-fn compared(title: &str) -> (String, u32) {
-    let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize(title);
-    let mut text: String = decomposed
-        .chars()
-        .filter(|c| !matches!(c, '\u{300}'..='\u{36f}'))
-        .flat_map(char::to_lowercase)
-        .map(|c| if c == 'ı' { 'i' } else { c })
-        .filter(|c| !matches!(c, '\u{300}'..='\u{36f}' | '*' | ':' | '"' | '\'' | '’' | '–'))
-        .collect();
-    text = ComposingNormalizerBorrowed::new_nfc().normalize(&text).into_owned();
+/// A title in the form in which titles are compared, without what differs from product to product: `First_Name`, `*FirstName`,
+/// `Prénom(s)`, `First Name [Required]`. Other signs and digits stay: `Contact #` is not `Contact`.
+fn compared(title: &str) -> String {
+    let is_dropped = |c: &char| matches!(c, '\u{300}'..='\u{36f}' | '*' | ':' | '"' | '\'' | '’' | '–');
     let is_joint = |c: char| c.is_whitespace() || matches!(c, '_' | '-' | '.');
-    // An ending such as `(s)` follows the word at once, and a note follows the title.
+    let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize(title);
+    let lower = decomposed
+        .chars()
+        .flat_map(char::to_lowercase)
+        .filter(|c| !is_dropped(c));
+    let lower: String = lower.map(|c| if c == 'ı' { 'i' } else { c }).collect();
+    let mut text = ComposingNormalizerBorrowed::new_nfc().normalize(&lower).into_owned();
     if let Some((before, inside)) = in_parentheses(&text) {
-        let inside = inside.replace(is_joint, "");
-        let is_ending = inside.chars().count() <= 2 && before.ends_with(char::is_alphabetic);
-        if is_ending || NOTES.contains(&inside.as_str()) {
+        let is_ending =
+            inside == "s" || inside.is_ascii() && inside.len() <= 2 && before.ends_with(char::is_alphabetic);
+        if is_ending || NOTES.contains(&inside.replace(is_joint, "").as_str()) {
             text.truncate(before.len());
         }
     }
     text.retain(|c| !is_joint(c));
-    let (start, end) = match text.find(|c: char| c.is_ascii_digit()) {
-        Some(start) => (
-            start,
-            text.rfind(|c: char| c.is_ascii_digit()).map_or(start, |last| last + 1),
-        ),
-        None => return (text, 0),
-    };
-    match text[start..end].parse() {
-        Ok(number) if end - start <= 2 => {
-            text.replace_range(start..end, "");
-            (text, number)
+    text
+}
+
+/// A title without its number, and the number: `emailaddress` and 2 of `email2address`. Not 0 if there is one, and up to 99.
+fn without_number(title: &str) -> (String, u32) {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let number = title.split(|c| !is_digit(c)).filter(|digits| !digits.is_empty());
+    let number: Vec<&str> = number.collect();
+    match number[..] {
+        [digits] if digits.len() <= 2 => {
+            let without = title
+                .replace(&format!("({digits})"), "")
+                .replace(&format!("#{digits}"), "");
+            (
+                without.replace(digits, ""),
+                digits.parse().map_or(1, |number: u32| number.max(1)),
+            )
         }
-        _ => (text, 0),
+        _ => (title.to_owned(), 0),
     }
 }
 
@@ -215,9 +225,17 @@ mod tests {
             ("Last name*", Role::Last, 0),
             ("APELLIDO(S)", Role::Last, 0),
             ("SOYADI", Role::Last, 0),
-            ("Nom / Last Name", Role::Last, 0),
+            ("First Name (s)", Role::First, 0),
+            ("Nom de famille / Last Name", Role::Last, 0),
+            ("Nom/Name", Role::NameOrPart, 0),
+            ("姓（漢字）", Role::Last, 0),
+            ("Apellido 1", Role::Last, 0),
+            ("Apellido 2", Role::SecondLast, 0),
+            ("Email (2)", Role::Email, 2),
+            ("Email #3", Role::Email, 3),
+            ("Email.1", Role::Email, 1),
             ("Prénom/First name", Role::First, 0),
-            ("E-mail 1 - Value", Role::Email, 1),
+            ("E-mail 1 - Value", Role::Email, 0),
             ("E-mail 2 Address", Role::Email, 2),
             ("E-Mail 2: Adresse", Role::Email, 2),
             ("Ｅメール", Role::Email, 0),
@@ -240,6 +258,10 @@ mod tests {
             "Name 2024",
             "Contact 1 of 2",
             "First/Last Name",
+            "Name/Surname",
+            "Ad/Soyad",
+            "氏名（カナ）",
+            "Name (EN)",
             "Email Opt Out",
             "",
             "s",
