@@ -30,7 +30,7 @@ use harness::engine::{Engine, Tables};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
     process::{Child, Command},
 };
@@ -320,17 +320,38 @@ async fn a_key_that_would_go_over_the_network_unencrypted_is_said_so() {
     }
 }
 
+/// The same command at a terminal of 80 columns.
+fn at_a_terminal(import: &Command) -> Command {
+    let import = import.as_std();
+    let words = [import.get_program()].into_iter().chain(import.get_args());
+    let command: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+    let command = format!("stty cols 80; {}", command.join(" "));
+    let mut script = Command::new("script");
+    script
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .env("CONTACTS_API_KEY", KEY)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    script
+}
+
+/// Runs an import at a terminal and types an answer to its question.
+async fn answered(import: &Command, answer: &str) -> Output {
+    let mut child = at_a_terminal(import).spawn().unwrap();
+    let mut keyboard = child.stdin.take().unwrap();
+    keyboard.write_all(answer.as_bytes()).await.unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    drop(keyboard);
+    output
+}
+
 #[tokio::test]
 async fn a_key_is_not_asked_for_at_a_terminal() {
     let directory = TempDir::new().unwrap();
     let path = file(&directory, rows(1));
-    let import = into("http://127.0.0.1:1", &path);
-    let import = import.as_std();
-    let words = [import.get_program()].into_iter().chain(import.get_args());
-    let command: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
-    // `script` gives the command a terminal as its standard input.
-    let output = Command::new("script")
-        .args(["--quiet", "--return", "--command", &command.join(" "), "/dev/null"])
+    let mut script = at_a_terminal(&into("http://127.0.0.1:1", &path));
+    let output = script
         .env_remove("CONTACTS_API_KEY")
         .stdin(Stdio::null())
         .output()
@@ -339,6 +360,64 @@ async fn a_key_is_not_asked_for_at_a_terminal() {
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(shown.contains("There is no API key: set CONTACTS_API_KEY"), "{shown}");
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn at_a_terminal_an_import_shows_what_it_would_do_and_asks() {
+    let directory = TempDir::new().unwrap();
+    let bad = "A,nobody\n".repeat(12);
+    let path = file(&directory, format!("name,email\nAnn Lee,mailto:ann@acme.de\n{bad}"));
+    let requests = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&requests);
+    let url = stub(move |number, _| {
+        seen.store(number, Ordering::SeqCst);
+        (StatusCode::CREATED, CONTACT)
+    })
+    .await;
+    let import = into(&url, &path);
+    for answer in ["\n", "n\n", "nonsense\n", "\u{4}"] {
+        let output = answered(&import, answer).await;
+        let shown = String::from_utf8(output.stdout).unwrap();
+        for part in [
+            "line 2: first name \"Ann\", last name \"Lee\", email ann@acme.de",
+            "line 2: cleaned: mailto:",
+            "line 11: rejected: ",
+            "and 3 more: --dry-run shows them all",
+            "13 rows: 12 would be rejected, 0 would conflict with an earlier row, 0 would be found as existing.",
+            "Import 1 row? [y/N] ",
+            "Nothing was sent.",
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        assert!(!shown.contains("line 12: rejected"), "{shown}");
+        assert_eq!(output.status.code(), Some(1), "{shown}");
+        assert_eq!(requests.load(Ordering::SeqCst), 0, "{answer:?}");
+        assert!(!rejects(&path).exists(), "{answer:?}");
+    }
+    let output = answered(&import, "Y\n").await;
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("created  1"), "{shown}");
+    assert_eq!(requests.load(Ordering::SeqCst), 1);
+
+    let mut import = into(&url, &path);
+    let output = answered(import.arg("--yes"), "").await;
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("created  1") && !shown.contains("[y/N]"), "{shown}");
+    assert!(shown.contains(" --yes\r\n"), "{shown}");
+}
+
+#[tokio::test]
+async fn the_report_has_the_names_that_are_stored_differently_from_the_columns() {
+    let directory = TempDir::new().unwrap();
+    let path = file(
+        &directory,
+        "first name,last name,email\nMary,Ann Jr.,m@acme.de\n,Larsen Berg,l@acme.de\n",
+    );
+    let url = stub(|_, _| (StatusCode::CREATED, CONTACT)).await;
+    let output = into(&url, &path).output().await.unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let lines = "Split differently from the columns, 1 name:\n  line 3: first name \"Larsen\", last name \"Berg\"\n";
+    assert!(shown.contains(lines), "{shown}");
 }
 
 #[tokio::test]

@@ -315,7 +315,7 @@ async fn a_service_that_is_gone_in_the_middle_is_waited_for_and_then_given_up() 
         "{shown}"
     );
     let progress = said(&output.stderr);
-    assert!(progress.contains("retrying, giving up in "), "{progress}");
+    assert!(progress.contains("; retrying for "), "{progress}");
     assert!(!progress.contains("18446744073709551615"), "{progress}");
     assert!(
         !progress.lines().any(|line| line.starts_with("0 of 500 rows")),

@@ -2,7 +2,8 @@
 
 use create_contact::email::Email;
 
-use crate::{misread::is_misread, placeholders::is_placeholder};
+use crate::misread::is_misread;
+pub use crate::placeholders::is_placeholder;
 
 /// What a cell contains.
 #[derive(Clone, Copy, PartialEq, Eq)]

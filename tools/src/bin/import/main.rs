@@ -12,7 +12,7 @@
 //! | [`duplicates`], [`turns`] | rows with the same address |
 //! | [`sender`] | sending a row, with retries |
 //! | [`rejects`], [`report`] | the results of the rows |
-//! | [`dry_run`] | the same without sending |
+//! | [`preview`] | the same without sending |
 //!
 //! The whole file is checked before anything is sent. Then its rows are read and sent as a stream, several at once. Rows aren't
 //! kept, so a file may have any length. A row may be sent any number of times (`docs/contract.md#3-the-same-contact-twice`), so
@@ -20,7 +20,6 @@
 
 mod clean;
 mod columns;
-mod dry_run;
 mod duplicates;
 mod encoding;
 mod header;
@@ -29,6 +28,7 @@ mod misread;
 mod names;
 mod options;
 mod placeholders;
+mod preview;
 mod records;
 mod rejects;
 mod report;
@@ -49,6 +49,7 @@ use std::{
 use clap::Parser as _;
 use create_contact::api_key::KeyHash;
 use futures_util::{StreamExt as _, stream};
+use indicatif::ProgressBar;
 use reqwest::Url;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -105,10 +106,14 @@ fn run(options: &Options) -> Result<bool, String> {
     let table = Table::find(input, &options.columns)?;
     let rows = table.check()?;
     say(table.shown(rows));
-    match target {
-        Some((url, workspace, key)) => import(&table, options, rows, url, workspace, &key),
-        None => Ok(dry_run::dry_run(&table, rows)),
+    let Some((url, workspace, key)) = target else {
+        return Ok(preview::dry_run(&table, rows));
+    };
+    let can_ask = io::stdin().is_terminal() && io::stdout().is_terminal();
+    if can_ask && !options.yes && !preview::confirm(&table, rows) {
+        return Ok(false);
     }
+    import(&table, options, rows, url, workspace, &key)
 }
 
 /// Sends every row. Returns whether all were imported.
@@ -132,6 +137,7 @@ async fn import(
     ));
     let sender = Sender::new(url, workspace.to_string(), options.give_up_after, key)?;
     let mut report = Report::new(table, options, rows);
+    let bar = report.bar.clone();
     let (turns, duplicates) = (Turns::default(), RefCell::new(Duplicates::default()));
     let (read, decided) = (Cell::new(0), Cell::new(0));
     let outcomes = stream::iter(table.rows().map_while(Result::ok)).map(|(mut row, contact)| {
@@ -172,13 +178,13 @@ async fn import(
                     }
                     None => break,
                 },
-                _ = tick.tick() => report.tick(decided.get(), sender.trouble().as_deref()),
+                _ = tick.tick() => report.tick(decided.get(), sender.trouble()),
             }
         }
     };
     tokio::select! {
         () = sent => {}
-        () = signals.stop(&sender) => {}
+        () = signals.stop(&sender, &bar) => {}
     }
     drop(outcomes);
     report.finish(read.get(), sender.stopped().as_deref())
@@ -234,13 +240,16 @@ impl Signals {
     }
 
     /// After the first signal, requests in progress get some time to finish, unless a second one arrives.
-    async fn stop(mut self, sender: &Sender) {
+    async fn stop(mut self, sender: &Sender, bar: &ProgressBar) {
         self.next().await;
         sender.stop("the import was interrupted");
-        note(format_args!(
-            "Interrupted: waiting up to {} for the responses to requests in progress. Press Ctrl-C again to stop at once.",
-            time(GRACE)
-        ));
+        // The bar must not write over it, and it has to fit on a line of 80 characters.
+        bar.suspend(|| {
+            note(format_args!(
+                "Interrupted: waiting up to {} for responses. Ctrl-C again stops at once.",
+                time(GRACE)
+            ));
+        });
         tokio::select! {
             () = self.next() => {}
             () = sleep(GRACE) => {}

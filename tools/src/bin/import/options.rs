@@ -38,6 +38,9 @@ pub struct Options {
     /// Check every row, show what would be stored, send and write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Import without asking; the question only comes at a terminal
+    #[arg(long)]
+    pub yes: bool,
     /// Where the columns are, if their titles aren't recognised
     #[command(flatten)]
     pub columns: ColumnOptions,

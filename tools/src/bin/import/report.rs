@@ -22,8 +22,10 @@ use crate::{
 const LINE_EVERY: Duration = Duration::from_secs(5);
 /// How many different reasons are listed; the file has them all.
 const MOST_REASONS: usize = 10;
-/// How many line numbers a sentence lists.
-const MOST_LINES: usize = 20;
+/// How many names are listed that are stored differently from the columns.
+const MOST_SPLITS: usize = 20;
+/// The bar's width. The line of progress beside it fits on a terminal of 80 columns.
+const BAR: &str = "{bar:10} {wide_msg}";
 
 /// How many rows there were, and their results.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,11 +58,12 @@ impl Counts {
     }
 }
 
-/// Notes about rows, whatever their results.
+/// Notes about rows that are stored.
 #[derive(Default)]
 pub struct Notices {
     cleaned: BTreeMap<&'static str, u64>,
-    split_differently: Vec<u64>,
+    /// Lines, and the names stored for them.
+    split_differently: Vec<(u64, String)>,
     split_differently_more: u64,
 }
 
@@ -70,17 +73,17 @@ impl Notices {
         for what in &row.cleaned {
             *self.cleaned.entry(what).or_default() += 1;
         }
-        if row.is_split_differently {
-            if self.split_differently.len() < MOST_LINES {
-                self.split_differently.push(row.line);
+        if let Some(split) = &row.split_differently {
+            if self.split_differently.len() < MOST_SPLITS {
+                self.split_differently.push((row.line, split.clone()));
             } else {
                 self.split_differently_more += 1;
             }
         }
     }
 
-    /// Prints the notes.
-    pub fn say(&self) {
+    /// Prints what was cleaned.
+    pub fn say_cleaned(&self) {
         if !self.cleaned.is_empty() {
             let what: Vec<String> = self
                 .cleaned
@@ -89,26 +92,20 @@ impl Notices {
                 .collect();
             say(format_args!("Cleaned: {}.", what.join(", ")));
         }
-        if let Some(sentence) = self.split_differently() {
-            say(sentence);
-        }
     }
 
-    fn split_differently(&self) -> Option<String> {
-        let lines: Vec<String> = self.split_differently.iter().map(u64::to_string).collect();
-        let more = match self.split_differently_more {
-            0 => String::new(),
-            more => format!(" and {} more", HumanCount(more)),
-        };
-        let all = lines.len() as u64 + self.split_differently_more;
-        (all > 0).then(|| {
-            format!(
-                "Split differently: for {} the service's last name differs from the column's: {} {}{more}.",
-                count(all, "name"),
-                if all == 1 { "line" } else { "lines" },
-                lines.join(", "),
-            )
-        })
+    /// What is stored where the columns said something else: a line each.
+    fn split_differently(&self) -> Vec<String> {
+        let names = self.split_differently.len() as u64 + self.split_differently_more;
+        let title = format!("Split differently from the columns, {}:", count(names, "name"));
+        let lines = self
+            .split_differently
+            .iter()
+            .map(|(line, split)| format!("  line {line}: {split}"));
+        let more = (self.split_differently_more > 0)
+            .then(|| format!("  and {}", HumanCount(self.split_differently_more)) + " more");
+        let all = [title].into_iter().chain(lines).chain(more);
+        all.take(if names == 0 { 0 } else { usize::MAX }).collect()
     }
 }
 
@@ -122,16 +119,19 @@ pub struct Report<'a> {
     reasons: BTreeMap<String, u64>,
     notices: Notices,
     rejects: Rejects<'a>,
-    bar: ProgressBar,
+    /// The bar that a terminal shows.
+    pub bar: ProgressBar,
     began: Instant,
     last_line: Option<Instant>,
+    /// The last error that the bar's terminal was told.
+    trouble: Option<String>,
 }
 
 impl<'a> Report<'a> {
     /// An empty report on this many rows.
     pub fn new(table: &'a Table, options: &'a Options, rows: u64) -> Self {
         let bar = ProgressBar::new(rows);
-        if let Ok(style) = ProgressStyle::with_template("{bar:20} {msg}") {
+        if let Ok(style) = ProgressStyle::with_template(BAR) {
             bar.set_style(style);
         }
         Self {
@@ -145,6 +145,7 @@ impl<'a> Report<'a> {
             bar,
             began: Instant::now(),
             last_line: None,
+            trouble: None,
         }
     }
 
@@ -155,7 +156,10 @@ impl<'a> Report<'a> {
     /// The row can't be written, so the import has to stop.
     pub fn row(&mut self, row: &Row, outcome: &Outcome) -> Result<(), String> {
         let written = match outcome {
-            Outcome::Created | Outcome::Existing => Ok(()),
+            Outcome::Created | Outcome::Existing => {
+                self.notices.add(row);
+                Ok(())
+            }
             Outcome::Conflict(reason) | Outcome::Rejected(reason) | Outcome::NotSent(reason) => {
                 self.rejects.write(row, reason)
             }
@@ -164,20 +168,29 @@ impl<'a> Report<'a> {
         if let Outcome::Rejected(reason) = outcome {
             add_reason(&mut self.reasons, reason);
         }
-        self.notices.add(row);
         written
     }
 
     /// Shows how many rows have a result, written or not, and the error that the others wait for.
-    pub fn tick(&mut self, done: u64, trouble: Option<&str>) {
-        let line = progress(done, self.rows, self.began.elapsed(), self.counts.not_in(), trouble);
-        let since_last_line = self.last_line.map(|last| last.elapsed());
-        if line_is_due(self.bar.is_hidden(), since_last_line) {
-            self.last_line = Some(Instant::now());
-            note(&line);
+    pub fn tick(&mut self, done: u64, trouble: Option<(String, Duration)>) {
+        let left = trouble.as_ref().map(|(_, left)| *left);
+        let line = progress(done, self.rows, self.began.elapsed(), self.counts.not_in(), left);
+        let trouble = trouble.map(|(trouble, _)| trouble);
+        if self.bar.is_hidden() {
+            let since_last_line = self.last_line.map(|last| last.elapsed());
+            if since_last_line.is_none_or(|since| since >= LINE_EVERY) {
+                self.last_line = Some(Instant::now());
+                note([line].into_iter().chain(trouble).collect::<Vec<_>>().join(": "));
+            }
+        } else {
+            // The reason may be longer than the bar's line, so it has lines of its own.
+            if let Some(trouble) = trouble.filter(|trouble| self.trouble.as_ref() != Some(trouble)) {
+                self.bar.suspend(|| note(&trouble));
+                self.trouble = Some(trouble);
+            }
+            self.bar.set_position(done);
+            self.bar.set_message(line);
         }
-        self.bar.set_position(done);
-        self.bar.set_message(line);
     }
 
     /// Prints the summary. Returns whether all rows were imported.
@@ -201,7 +214,8 @@ impl<'a> Report<'a> {
         for (reason, rows) in &self.reasons {
             say(format_args!("Rejected, {}: {reason}.", count(*rows, "row")));
         }
-        self.notices.say();
+        self.notices.say_cleaned();
+        self.notices.split_differently().iter().for_each(say);
         if let Some(reason) = stopped {
             say(format_args!("The import stopped: {}.", reason.trim_end_matches('.')));
         }
@@ -256,6 +270,7 @@ impl<'a> Report<'a> {
         if options.give_up_after != DEFAULT_GIVE_UP_AFTER {
             option("--give-up-after", &format!("{}s", options.give_up_after.as_secs()));
         }
+        words.extend(options.yes.then(|| "--yes".to_owned()));
         words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
     }
 }
@@ -267,28 +282,25 @@ fn add_reason(reasons: &mut BTreeMap<String, u64>, reason: &str) {
     }
 }
 
-/// Whether progress is printed as a line: at a terminal, the bar shows it.
-fn line_is_due(bar_is_hidden: bool, since_last_line: Option<Duration>) -> bool {
-    bar_is_hidden && since_last_line.is_none_or(|since| since >= LINE_EVERY)
-}
-
-/// A line of progress.
+/// A line of progress; `retrying` is the time until an error ends the import.
 #[expect(clippy::cast_precision_loss)]
-fn progress(done: u64, rows: u64, elapsed: Duration, not_in: u64, trouble: Option<&str>) -> String {
+fn progress(done: u64, rows: u64, elapsed: Duration, not_in: u64, retrying: Option<Duration>) -> String {
     let rate = done as f64 / elapsed.as_secs_f64().max(0.001);
-    // Infinite as long as nothing is done.
-    let left = Duration::try_from_secs_f64(rows.saturating_sub(done) as f64 / rate);
-    let left = left.map_or_else(
-        |_| "time left not known yet".to_owned(),
-        |left| format!("{} left", time(left)),
-    );
-    let trouble = trouble.map(|trouble| format!("; {trouble}")).unwrap_or_default();
-    format!(
-        "{} of {}, {rate:.0} a second, {left}; {} not imported so far{trouble}",
-        HumanCount(done),
-        count(rows, "row"),
-        HumanCount(not_in),
-    )
+    let mut line = format!("{} of {}", HumanCount(done), count(rows, "row"));
+    if retrying.is_none() {
+        line += &format!(", {rate:.0}/s");
+        // Infinite as long as nothing is done.
+        if let Ok(left) = Duration::try_from_secs_f64(rows.saturating_sub(done) as f64 / rate) {
+            line += &format!(", {} left", time(left));
+        }
+    }
+    if not_in > 0 {
+        line += &format!(", {} not imported", HumanCount(not_in));
+    }
+    if let Some(left) = retrying {
+        line += &format!("; retrying for {}", time(left));
+    }
+    line
 }
 
 #[cfg(test)]
@@ -298,25 +310,26 @@ mod tests {
 
     #[test]
     fn progress_has_the_rate_and_the_time_left() {
-        let progress = |done, trouble| progress(done, 1_100, Duration::from_secs(20), 3, trouble);
+        let progress = |done, retrying| progress(done, 1_100, Duration::from_secs(20), 3, retrying);
         assert_eq!(
             progress(100, None),
-            "100 of 1,100 rows, 5 a second, 3m 20s left; 3 not imported so far"
+            "100 of 1,100 rows, 5/s, 3m 20s left, 3 not imported"
         );
+        assert_eq!(progress(0, None), "0 of 1,100 rows, 0/s, 3 not imported");
         assert_eq!(
-            progress(0, Some("retrying")),
-            "0 of 1,100 rows, 0 a second, time left not known yet; 3 not imported so far; retrying"
+            progress(0, Some(Duration::from_secs(299))),
+            "0 of 1,100 rows, 3 not imported; retrying for 4m 59s"
         );
     }
 
     #[test]
-    fn progress_is_a_line_every_five_seconds_unless_there_is_a_bar() {
-        let seconds = |seconds| Some(Duration::from_secs(seconds));
-        assert!(line_is_due(true, None));
-        assert!(!line_is_due(true, seconds(4)));
-        assert!(line_is_due(true, seconds(5)));
-        assert!(!line_is_due(false, None));
-        assert!(!line_is_due(false, seconds(5)));
+    fn progress_of_a_million_rows_fits_on_80_columns_beside_the_bar() {
+        let bar = "{bar:10} ";
+        assert!(BAR.starts_with(bar));
+        for retrying in [None, Some(Duration::from_secs(299))] {
+            let line = progress(900_000, 1_000_000, Duration::from_secs(200_000), 123_456, retrying);
+            assert!(10 + 1 + line.len() <= 80, "{line}");
+        }
     }
 
     #[test]
@@ -330,8 +343,8 @@ mod tests {
     }
 
     #[test]
-    fn of_many_lines_twenty_are_listed_and_the_others_counted() {
-        let notices = |rows: u64| {
+    fn of_many_names_that_are_split_differently_twenty_are_listed() {
+        let lines = |rows: u64| {
             let mut notices = Notices::default();
             for line in 1..=rows {
                 notices.add(&Row {
@@ -339,21 +352,19 @@ mod tests {
                     original: line,
                     record: Record::default(),
                     cleaned: Vec::new(),
-                    is_split_differently: true,
+                    split_differently: Some("first name \"Mary\"".to_owned()),
                 });
             }
             notices.split_differently()
         };
-        assert_eq!(notices(0), None);
-        let sentence = |names: &str, lines: &str| {
-            format!("Split differently: for {names} the service's last name differs from the column's: {lines}.")
-        };
-        assert_eq!(notices(1), Some(sentence("1 name", "line 1")));
-        let twenty = (1..=20).map(|line| line.to_string()).collect::<Vec<_>>().join(", ");
-        assert_eq!(notices(20), Some(sentence("20 names", &format!("lines {twenty}"))));
-        assert_eq!(
-            notices(22),
-            Some(sentence("22 names", &format!("lines {twenty} and 2 more")))
-        );
+        assert_eq!(lines(0), [""; 0]);
+        let one = [
+            "Split differently from the columns, 1 name:",
+            "  line 1: first name \"Mary\"",
+        ];
+        assert_eq!(lines(1), one);
+        assert_eq!(lines(20).len(), 21);
+        assert_eq!(lines(22).len(), 22);
+        assert_eq!(lines(22)[21], "  and 2 more");
     }
 }

@@ -157,13 +157,10 @@ impl Sender {
         self.ending.borrow().reason.clone()
     }
 
-    /// The current error, and when it will end the import.
-    pub fn trouble(&self) -> Option<String> {
+    /// The current error, and the time until it ends the import.
+    pub fn trouble(&self) -> Option<(String, Duration)> {
         let left = self.give_up_after.saturating_sub(self.last_good.get().elapsed());
-        let trouble = self.trouble.borrow();
-        trouble
-            .as_ref()
-            .map(|trouble| format!("retrying, giving up in {}: {trouble}", time(left)))
+        self.trouble.borrow().clone().map(|trouble| (trouble, left))
     }
 
     /// Sends a row until its result is known.

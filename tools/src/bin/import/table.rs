@@ -47,8 +47,8 @@ pub struct Row {
     pub record: Record,
     /// What was cleaned in it.
     pub cleaned: Vec<&'static str>,
-    /// The service will split the name in a different place than the columns.
-    pub is_split_differently: bool,
+    /// First and last name as they are stored, if the service splits the name in a different place than the columns.
+    pub split_differently: Option<String>,
 }
 
 /// What is sent of a row.
@@ -60,6 +60,15 @@ pub struct Contact {
 }
 
 impl Contact {
+    /// First and last name as they are stored, for people.
+    pub fn split(&self) -> String {
+        let name = &self.parsed.name;
+        match name.last() {
+            Some(last) => format!("first name \"{}\", last name \"{last}\"", name.first()),
+            None => format!("first name \"{}\", no last name", name.first()),
+        }
+    }
+
     /// The request's body.
     pub fn body(&self, workspace: &str) -> Value {
         json!({ "workspaceId": workspace, "name": self.text, "email": self.parsed.email.as_str() })
@@ -208,7 +217,11 @@ impl Table {
             line: record.line,
             original: original.unwrap_or(record.line),
             cleaned,
-            is_split_differently: contact.as_ref().is_ok_and(|contact| contact.is_split_differently),
+            split_differently: contact
+                .as_ref()
+                .ok()
+                .filter(|contact| contact.is_split_differently)
+                .map(Contact::split),
             record,
         };
         (row, contact)
