@@ -56,8 +56,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// How many records each of these files has, by Python.
-pub fn counted_by_python(files: &[(PathBuf, &str, &str)]) -> Vec<usize> {
+/// How many records each of these files has, by Python: without and with quotes after spaces.
+pub fn counted_by_python(files: &[(PathBuf, &str, &str)]) -> Vec<[usize; 2]> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import/count_records.py");
     let mut python = Process::new("python3")
         .arg(script)
@@ -105,7 +105,7 @@ async fn every_file_of_the_corpus_gives_the_report_the_rejects_and_the_contacts_
         .iter()
         .filter_map(|case| Some((case, case.python.as_ref()?.above)));
     for ((case, above), counted) in own.zip(counted) {
-        assert_eq!(counted - above, case.rows, "{}", case.file);
+        assert!(counted.contains(&(case.rows + above)), "{}", case.file);
     }
 }
 
@@ -264,7 +264,7 @@ async fn the_number_of_rows_is_pythons_whatever_mess_a_file_is_or_the_file_is_re
     assert!(own.len() > 100);
     for ((rows, content), counted) in own.iter().zip(counted_by_python(&files)) {
         // The header is one more.
-        assert_eq!(*rows, counted - 1, "{content:?}");
+        assert!(counted.contains(&(rows + 1)), "{content:?}");
     }
 }
 

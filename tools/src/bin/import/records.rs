@@ -4,6 +4,8 @@
 //! Here, a quote that isn't closed where it should be is an error of the file, with its line.
 //!
 //! - A field is quoted if a quote is its first character; within it, two quotes are one. Any other quote is data.
+//! - In a file that writes all of its quotes so, a field is quoted too if a quote is its first character after spaces. In any
+//!   other file, such a quote is an error of the row.
 //! - A quoted field spans at most [`MAX_LINES`] lines and [`MAX_FIELD`] bytes; what is longer was never closed.
 //! - Text between a closing quote and the next separator is an error of the row. If the field contains a line break, the quote
 //!   that closed it was meant to open another field, and it is an error of the file.
@@ -29,6 +31,7 @@ const MAX_CELLS: usize = 16_384;
 /// What is wrong with a record of more cells. Those that are too many aren't kept.
 pub const MANY_CELLS: &str = "the row has more than 16,384 cells";
 const TORN: &str = "a carriage return within the row breaks it in two: quote the cell, or remove the carriage return";
+const SPACED: &str = "there are spaces before a quote: remove them, or quote the whole cell";
 const MISQUOTED: &str = "a quoted cell contains a quote: double it (\"\")";
 
 /// A record, as it is in the file and by its fields.
@@ -40,6 +43,8 @@ pub struct Record {
     pub raw: Vec<u8>,
     /// What is wrong with it as a record.
     pub fault: Option<&'static str>,
+    /// Whether one of its fields is quoted after spaces.
+    is_spaced: bool,
     fields: Vec<Vec<u8>>,
     /// Where each field begins in `raw`.
     starts: Vec<usize>,
@@ -145,16 +150,43 @@ pub struct Records<R> {
     line_end: Option<LineEnd>,
     /// The record before ended with a lone carriage return.
     is_torn: bool,
+    /// Whether a quote after spaces opens a field.
+    opens_after_spaces: bool,
 }
 
 /// Where the reader is in a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Start,
+    /// After spaces at the beginning of a field.
+    Spaces,
     Plain,
     Quoted,
     /// After a quote in a quoted field: it closes the field, or is the first of two.
     Closed,
+    /// After spaces behind the closing quote.
+    Done,
+}
+
+/// How many records without a quote after spaces show that a file doesn't write its quotes so.
+const WITHOUT_SPACES: usize = 1_000;
+
+/// Whether a file writes its quotes after spaces, as in `a, "b"`: all that are so open fields that close again.
+pub fn opens_after_spaces(text: impl Read, separator: u8) -> bool {
+    let mut records = Records::new(text, separator);
+    records.opens_after_spaces = true;
+    let mut is_spaced = false;
+    for number in 0.. {
+        match records.read() {
+            Ok(Some(record)) if record.fault != Some(MISQUOTED) => is_spaced |= record.is_spaced,
+            Ok(None) => return is_spaced,
+            _ => return false,
+        }
+        if number == WITHOUT_SPACES && !is_spaced {
+            return false;
+        }
+    }
+    is_spaced
 }
 
 impl<R: Read> Records<R> {
@@ -166,7 +198,14 @@ impl<R: Read> Records<R> {
             line: 1,
             line_end: None,
             is_torn: false,
+            opens_after_spaces: false,
         }
+    }
+
+    /// The same, of a file that may write its quotes after spaces.
+    pub fn opening_after_spaces(mut self, opens_after_spaces: bool) -> Self {
+        self.opens_after_spaces = opens_after_spaces;
+        self
     }
 
     /// What ended the first record, if it had an end.
@@ -215,12 +254,27 @@ impl<R: Read> Records<R> {
             }
             state = match (state, byte) {
                 (State::Start, b'"') => State::Quoted,
+                (State::Spaces, b'"') if self.opens_after_spaces => {
+                    record.is_spaced = true;
+                    field.clear();
+                    State::Quoted
+                }
+                (State::Spaces, b'"') => {
+                    record.fault.get_or_insert(SPACED);
+                    field.push(byte);
+                    State::Plain
+                }
+                (State::Start | State::Spaces, b' ') => {
+                    field.push(byte);
+                    State::Spaces
+                }
                 (State::Quoted, b'"') => State::Closed,
                 (State::Closed, b'"') => {
                     field.push(b'"');
                     State::Quoted
                 }
-                (State::Closed, _) => {
+                (State::Closed | State::Done, b' ') if self.opens_after_spaces => State::Done,
+                (State::Closed | State::Done, _) => {
                     if self.line > opened {
                         return Err(Unreadable::Quote { line: opened });
                     }
@@ -238,7 +292,7 @@ impl<R: Read> Records<R> {
                     }
                     State::Quoted
                 }
-                (State::Start | State::Plain, _) => {
+                (State::Start | State::Spaces | State::Plain, _) => {
                     field.push(byte);
                     State::Plain
                 }
@@ -373,6 +427,27 @@ mod tests {
         assert_eq!(faults("\"a \"b\" c\",d\ne,f\n"), [Some(MISQUOTED), None]);
         assert_eq!(faults("a,b\nc\rd,e\nf,g\n"), [None, Some(TORN), Some(TORN), None]);
         assert_eq!(faults("a,b\rc,d\ne,f\r\n"), [None, None, None]);
+    }
+
+    #[test]
+    fn a_quote_after_spaces_opens_a_field_where_the_whole_file_writes_it_so() {
+        for (text, expected) in [
+            ("a, \"b\"\nc, \"d\" \n", true),
+            ("a, \"b,c\"\nd,e\n", true),
+            ("a,\"b\"\n", false),
+            ("a, \"b\" c\nd, \"e\"\n", false),
+            ("a, \"b\nc,d\n", false),
+        ] {
+            assert_eq!(opens_after_spaces(text.as_bytes(), b','), expected, "{text:?}");
+        }
+        let many = |rows: usize| format!("{}a, \"b\"\n", "a,b\n".repeat(rows));
+        assert!(opens_after_spaces(many(1_000).as_bytes(), b','));
+        assert!(!opens_after_spaces(many(1_001).as_bytes(), b','));
+        let mut records = Records::new(&b"a,  \"b, \"\"c\"\"\" , d\n"[..], b',').opening_after_spaces(true);
+        let record = records.read().unwrap().unwrap();
+        assert_eq!(record.fields, [&b"a"[..], b"b, \"c\"", b" d"]);
+        assert_eq!(record.fault, None);
+        assert_eq!(read("a, \"b\"\n").unwrap()[0].fault, Some(SPACED));
     }
 
     #[test]

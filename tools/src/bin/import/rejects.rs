@@ -17,7 +17,6 @@ use std::{
 };
 
 use crate::{
-    records::Records,
     table::{REJECTED_COLUMNS, Row, Table},
     terminal::shortened,
 };
@@ -175,7 +174,7 @@ impl<'a> Rejects<'a> {
         if file.try_lock_shared().is_err() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let mut records = Records::new(BufReader::new(file), self.table.separator);
+        let mut records = self.table.records(BufReader::new(file));
         while let Ok(Some(record)) = records.read() {
             let mut line = record.raw;
             line.extend_from_slice(self.table.line_end.bytes());

@@ -1,6 +1,9 @@
 //! The file as a table: its rows as contacts.
 
-use std::{io, ops::Range};
+use std::{
+    io::{self, Read},
+    ops::Range,
+};
 
 use create_contact::new_contact::{InvalidBody, NewContact};
 use serde_json::{Value, json};
@@ -13,7 +16,7 @@ use crate::{
     names::{Parts, Text, other_half, with_comma},
     options::ColumnOptions,
     placeholders::is_placeholder,
-    records::{LineEnd, Record, Records, Unreadable},
+    records::{LineEnd, Record, Records, Unreadable, opens_after_spaces},
     titles::{Role, is_last_first},
 };
 
@@ -35,6 +38,7 @@ pub struct Table {
     /// Its header.
     pub header: Record,
     columns: Columns,
+    opens_after_spaces: bool,
 }
 
 /// A row of the file.
@@ -83,7 +87,9 @@ impl Table {
     /// A helpful sentence, if there is no header.
     pub fn find(input: Input, options: &ColumnOptions) -> Result<Self, String> {
         let header = Header::find(&input, options)?;
+        let text = input.text();
         Ok(Self {
+            opens_after_spaces: text.is_ok_and(|text| opens_after_spaces(text, header.separator)),
             input,
             separator: header.separator,
             line_end: header.line_end,
@@ -135,9 +141,14 @@ impl Table {
         Ok(rows)
     }
 
+    /// The records of a text in this table's format.
+    pub fn records<R: Read>(&self, text: R) -> Records<R> {
+        Records::new(text, self.separator).opening_after_spaces(self.opens_after_spaces)
+    }
+
     /// The rows that aren't blank, each with its contact or the reason why there is none. Ends after the first error.
     pub fn rows(&self) -> impl Iterator<Item = Result<(Row, Result<Contact, String>), Unreadable>> + '_ {
-        let mut records = self.input.text().map(|text| Records::new(text, self.separator));
+        let mut records = self.input.text().map(|text| self.records(text));
         let mut ended = false;
         std::iter::from_fn(move || {
             while !ended {
