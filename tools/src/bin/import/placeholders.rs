@@ -76,7 +76,10 @@ fn is_formula_error(cell: &str) -> bool {
             && number.bytes().all(|byte| byte.is_ascii_digit())
     };
     let is_error = |word: &str| word.starts_with('#') && word.ends_with(['!', '?']);
-    cell.starts_with('#') || cell.split(' ').any(is_error) || cell.split_once(':').is_some_and(is_error_number)
+    let begins_as_one = cell
+        .strip_prefix('#')
+        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
+    begins_as_one || cell.split(' ').any(is_error) || cell.split_once(':').is_some_and(is_error_number)
 }
 
 #[cfg(test)]
@@ -157,6 +160,7 @@ mod tests {
             "Err",
             "",
             "50 Cent",
+            "#1 Plumbing",
             "空",
         ] {
             assert!(!is_placeholder(text), "{text}");

@@ -266,9 +266,6 @@ impl Table {
             Ok(_) if clean::is_address(name.text.as_bytes()) => {
                 Err("the name is an address: a contact needs a name".to_owned())
             }
-            Ok(_) if !name.text.contains(char::is_alphabetic) => {
-                Err("the name has no letter: write the name".to_owned())
-            }
             Ok(parsed) => Ok(Contact {
                 text: name.text,
                 is_split_differently: name.is_split_differently,
