@@ -299,7 +299,14 @@ async fn the_page_shows_what_the_import_does() {
         .unwrap();
     assert_eq!(as_shown(&dry), block(&page, "examples/contacts.csv: 8 rows"));
 
-    let mut run = crate::into(&local.url, sample);
+    let mut run = import(sample);
+    // The README's commands use the first workspace.
+    run.args([
+        "--url",
+        &local.url,
+        "--workspace",
+        "0198c1a5-6f00-7000-8000-000000000002",
+    ]);
     let run = run.current_dir(directory.path()).output().await.unwrap();
     let shown = block(&page, "8 rows of examples");
     assert!(as_shown(&run).ends_with(&shown), "{}", as_shown(&run));

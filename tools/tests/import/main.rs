@@ -1,6 +1,7 @@
 //! The import: against a stub where the service's responses matter, and against the local run behind faults.
 
 mod corpus;
+mod picture;
 mod robustness;
 
 use std::{
@@ -30,7 +31,7 @@ use harness::engine::{Engine, Tables};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
     process::{Child, Command},
 };
@@ -320,13 +321,16 @@ async fn a_key_that_would_go_over_the_network_unencrypted_is_said_so() {
     }
 }
 
-/// The same command at a terminal of 80 columns.
-fn at_a_terminal(import: &Command) -> Command {
+/// The same command at a terminal.
+fn at_a_terminal(import: &Command, columns: u16) -> Command {
     let import = import.as_std();
     let words = [import.get_program()].into_iter().chain(import.get_args());
     let command: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
-    let command = format!("stty cols 80; {}", command.join(" "));
+    let command = format!("stty cols {columns}; {}", command.join(" "));
     let mut script = Command::new("script");
+    if let Some(directory) = import.get_current_dir() {
+        script.current_dir(directory);
+    }
     script
         .args(["--quiet", "--return", "--command", &command, "/dev/null"])
         .env("CONTACTS_API_KEY", KEY)
@@ -336,21 +340,29 @@ fn at_a_terminal(import: &Command) -> Command {
     script
 }
 
-/// Runs an import at a terminal and types an answer to its question.
-async fn answered(import: &Command, answer: &str) -> Output {
-    let mut child = at_a_terminal(import).spawn().unwrap();
-    let mut keyboard = child.stdin.take().unwrap();
-    keyboard.write_all(answer.as_bytes()).await.unwrap();
-    let output = child.wait_with_output().await.unwrap();
-    drop(keyboard);
-    output
+/// Runs an import at a terminal, and answers its question once it has asked.
+async fn answered(import: &Command, columns: u16, answer: &str) -> Output {
+    let mut child = at_a_terminal(import, columns).spawn().unwrap();
+    let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut stdout = Vec::new();
+    while screen.read_buf(&mut stdout).await.unwrap() > 0 {
+        if stdout.ends_with(b"[y/N] ") {
+            keyboard.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+    let status = child.wait().await.unwrap();
+    Output {
+        status,
+        stdout,
+        stderr: Vec::new(),
+    }
 }
 
 #[tokio::test]
 async fn a_key_is_not_asked_for_at_a_terminal() {
     let directory = TempDir::new().unwrap();
     let path = file(&directory, rows(1));
-    let mut script = at_a_terminal(&into("http://127.0.0.1:1", &path));
+    let mut script = at_a_terminal(&into("http://127.0.0.1:1", &path), 80);
     let output = script
         .env_remove("CONTACTS_API_KEY")
         .stdin(Stdio::null())
@@ -376,7 +388,7 @@ async fn at_a_terminal_an_import_shows_what_it_would_do_and_asks() {
     .await;
     let import = into(&url, &path);
     for answer in ["\n", "n\n", "nonsense\n", "\u{4}"] {
-        let output = answered(&import, answer).await;
+        let output = answered(&import, 80, answer).await;
         let shown = String::from_utf8(output.stdout).unwrap();
         for part in [
             "line 2: first name \"Ann\", last name \"Lee\", email ann@acme.de",
@@ -394,13 +406,13 @@ async fn at_a_terminal_an_import_shows_what_it_would_do_and_asks() {
         assert_eq!(requests.load(Ordering::SeqCst), 0, "{answer:?}");
         assert!(!rejects(&path).exists(), "{answer:?}");
     }
-    let output = answered(&import, "Y\n").await;
+    let output = answered(&import, 80, "Y\n").await;
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(shown.contains("created  1"), "{shown}");
     assert_eq!(requests.load(Ordering::SeqCst), 1);
 
     let mut import = into(&url, &path);
-    let output = answered(import.arg("--yes"), "").await;
+    let output = answered(import.arg("--yes"), 80, "").await;
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(shown.contains("created  1") && !shown.contains("[y/N]"), "{shown}");
     assert!(shown.contains(" --yes\r\n"), "{shown}");

@@ -65,7 +65,7 @@ use crate::{
     report::Report,
     sender::{CONCURRENCY, Outcome, Sender},
     table::{Contact, Table},
-    terminal::{count, say, time},
+    terminal::{say, time},
     turns::Turns,
 };
 
@@ -131,10 +131,7 @@ async fn import(
     }
     // Before the first request: an import that has sent something never ends without its report.
     let signals = Signals::install().map_err(|error| format!("Ctrl-C can't be handled: {error}"))?;
-    note(format_args!(
-        "Sending {} to {url}, up to {CONCURRENCY} at once.",
-        count(rows, "row")
-    ));
+    note(format_args!("Sending the rows to {url}, up to {CONCURRENCY} at once."));
     let sender = Sender::new(url, workspace.to_string(), options.give_up_after, key)?;
     let mut report = Report::new(table, options, rows);
     let bar = report.bar.clone();

@@ -221,9 +221,7 @@ impl<'a> Report<'a> {
         }
         let files = self.rejects.finish();
         if !files.is_empty() {
-            say(
-                "The rows that weren't imported are in a file, each with its line and the reason. Once they are fixed, this imports them:",
-            );
+            say("The other rows are in a file, each with its line and the reason. To import them once they are fixed:");
             for path in &files {
                 say(format_args!("  {}", self.command(&path.to_string_lossy())));
             }
