@@ -4,7 +4,6 @@
 //! | --- | --- |
 //! | (none) | builds the three, runs them side by side, and writes the tables and the picture |
 //! | `load` | one process with 1 to 64 invocations at once, and the table of it |
-//! | `earlier PROGRAM` | runs the function beside an earlier build of it, and the table of it |
 //! | `guard` | instructions and size against `benches/baseline.json`; fails beyond +3% |
 //! | `guard --move` | makes what is measured now the baseline |
 //! | `answers PROGRAM…` | sends a few requests to any build of the function, also under an emulator |
@@ -28,6 +27,9 @@ use lambda::{Function, Program};
 use measure::megabytes;
 use report::Comparison;
 
+/// The commit that the function is compared with.
+const EARLIER: &str = "d227b0e";
+
 fn main() -> io::Result<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -38,12 +40,11 @@ fn main() -> io::Result<ExitCode> {
     let passed = match arguments[..] {
         [] => compare(&workspace, &authority, &directory),
         ["load"] => load(&workspace, &authority),
-        ["earlier", program] => earlier(Path::new(program), &workspace, &authority, &directory),
         ["guard"] => guard(&workspace, &authority, &directory, false),
         ["guard", "--move"] => guard(&workspace, &authority, &directory, true),
         ["answers", ref command @ ..] if !command.is_empty() => answers(command, &authority),
         _ => Err(io::Error::other(
-            "usage: compare [load | earlier PROGRAM | guard [--move] | answers PROGRAM…]",
+            "usage: compare [load | guard [--move] | answers PROGRAM…]",
         )),
     };
     fs::remove_dir_all(&directory)?;
@@ -53,31 +54,30 @@ fn main() -> io::Result<ExitCode> {
 fn compare(workspace: &Workspace, authority: &Authority, directory: &Path) -> io::Result<bool> {
     let floor = workspace.build("benches/Cargo.toml", "floor", "small")?;
     let typical = workspace.build("benches/Cargo.toml", "typical", "release")?;
+    let tuned = workspace.tuned()?;
+    let earlier = workspace.earlier()?;
     let ours = workspace.build("Cargo.toml", "create-contact", "release")?;
     let arm64 = fs::metadata(workspace.target.join("lambda/create-contact/bootstrap"));
-    let figures = measure::compare(&[&floor, &typical, &ours], authority, directory)?;
+    let figures = measure::compare(&[&floor, &typical, &tuned, &earlier, &ours], authority, directory)?;
     let growth = measure::growth(&ours, authority)?;
     let faulty = measure::faulty_starts(&ours, authority)?;
-    let [floor, typical, ours] = <[_; 3]>::try_from(figures).map_err(|_| io::ErrorKind::InvalidData)?;
-    let all = Comparison { floor, typical, ours };
+    let [floor, typical, tuned, earlier, ours] = <[_; 5]>::try_from(figures).map_err(|_| io::ErrorKind::InvalidData)?;
+    let all = Comparison {
+        floor,
+        typical,
+        tuned,
+        earlier,
+        ours,
+    };
     let picture = "performance.svg";
     fs::write(workspace.root.join("benches").join(picture), report::picture(&all))?;
     let table = report::table(&all, arm64.ok().map(|file| megabytes(file.len())), &growth, &faulty);
     workspace.write(
         "benches/README.md",
         "benchmark",
-        &format!("![The first request after a start, and the CPU time of a warm request]({picture})\n\n{table}"),
+        &format!("![The first request after a start, CPU times and memory]({picture})\n\n{table}"),
     )?;
     workspace.write("README.md", "figures", &report::headline(&all))?;
-    Ok(true)
-}
-
-/// The function beside an earlier build of it.
-fn earlier(earlier: &Path, workspace: &Workspace, authority: &Authority, directory: &Path) -> io::Result<bool> {
-    let now = workspace.build("Cargo.toml", "create-contact", "release")?;
-    let figures = measure::compare(&[earlier, &now], authority, directory)?;
-    let [earlier, now] = <[_; 2]>::try_from(figures).map_err(|_| io::ErrorKind::InvalidData)?;
-    workspace.write("benches/README.md", "earlier", &report::earlier_table(&earlier, &now))?;
     Ok(true)
 }
 
@@ -129,14 +129,41 @@ impl Workspace {
         Self { root, target }
     }
 
+    /// Builds `typical` without AWS-LC's CPU-jitter entropy.
+    fn tuned(&self) -> io::Result<PathBuf> {
+        let target = self.target.join("tuned");
+        let mut cargo = self.cargo(
+            "benches/Cargo.toml",
+            &["build", "--package", "typical", "--release"],
+            &target,
+        );
+        succeed(cargo.env("AWS_LC_SYS_NO_JITTER_ENTROPY", "1"))?;
+        Ok(target.join("release/typical"))
+    }
+
+    /// Builds the function as of [`EARLIER`].
+    fn earlier(&self) -> io::Result<PathBuf> {
+        let sources = self.target.join("earlier");
+        if !sources.exists() {
+            let mut git = Command::new("git");
+            git.arg("-C").arg(&self.root).args(["worktree", "add", "--detach"]);
+            succeed(git.arg(&sources).arg(EARLIER))?;
+        }
+        let target = sources.join("target");
+        let manifest = sources.join("Cargo.toml");
+        succeed(&mut self.cargo(manifest, &["build", "--release"], &target))?;
+        Ok(target.join("release/create-contact"))
+    }
+
     /// Builds a package's executable and returns its path.
     fn build(&self, manifest: &str, package: &str, profile: &str) -> io::Result<PathBuf> {
-        self.cargo(manifest, &["--package", package, "--profile", profile])?;
+        let what = ["build", "--package", package, "--profile", profile];
+        succeed(&mut self.cargo(manifest, &what, &self.target))?;
         Ok(self.target.join(profile).join(package))
     }
 
-    /// Builds what the arguments name.
-    fn cargo(&self, manifest: &str, what: &[&str]) -> io::Result<()> {
+    /// Cargo, as it builds what the arguments name.
+    fn cargo(&self, manifest: impl AsRef<Path>, what: &[&str], target: &Path) -> Command {
         let mut cargo = Command::new("cargo");
         // What `cargo run` has set for this program would make build scripts run again, and rebuild half of everything.
         for (name, _) in env::vars_os() {
@@ -145,17 +172,21 @@ impl Workspace {
                 cargo.env_remove(&*name);
             }
         }
-        cargo.args(["build", "--locked"]).args(what);
+        cargo.args(what).arg("--locked");
         cargo.arg("--manifest-path").arg(self.root.join(manifest));
-        cargo.arg("--target-dir").arg(&self.target);
-        if cargo.status()?.success() {
-            Ok(())
-        } else {
-            Err(io::Error::other(format!("{} doesn't build", what.join(" "))))
-        }
+        cargo.arg("--target-dir").arg(target);
+        cargo
     }
 
     fn write(&self, page: &str, marker: &str, text: &str) -> io::Result<()> {
         report::write_block(&self.root.join(page), marker, text)
+    }
+}
+
+fn succeed(command: &mut Command) -> io::Result<()> {
+    if command.status()?.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("{command:?} failed")))
     }
 }
