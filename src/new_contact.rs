@@ -8,14 +8,13 @@ use std::{borrow::Cow, fmt, str, str::FromStr};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, Visitor},
+    de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::{
     email::{Email, InvalidEmail},
-    json::JsonString,
     name::{InvalidName, Name},
 };
 
@@ -182,10 +181,25 @@ impl Member<'_> {
             Self::Absent => Err(sentences.missing),
             Self::Repeated => Err(sentences.repeated),
             Self::Once(value) => {
-                let value: JsonString = serde_json::from_str(value.get()).map_err(|_| sentences.not_a_string)?;
-                parse(value.as_str().ok_or(sentences.invalid)?)
+                if !value.get().starts_with('"') {
+                    return Err(sentences.not_a_string);
+                }
+                // The value is JSON, so only an unpaired surrogate can keep a string from being read.
+                let text: String = serde_json::from_str(value.get()).map_err(|_| sentences.invalid)?;
+                parse(&text)
             }
         }
+    }
+}
+
+/// A listed member's name: `n\u0061me` is `name`. Of other members' names there can be many, or long ones, so these stay as they are.
+fn unescaped(key: &str) -> Cow<'_, str> {
+    const LONGEST: usize = r#""\u0077\u006f\u0072\u006b\u0073\u0070\u0061\u0063\u0065\u0049\u0064""#.len();
+    if key.len() <= LONGEST && key.contains('\\') {
+        // An unpaired surrogate can't be read, and is in none of the three.
+        serde_json::from_str(key).map_or(Cow::Borrowed(key), Cow::Owned)
+    } else {
+        Cow::Borrowed(&key[1..key.len() - 1])
     }
 }
 
@@ -203,12 +217,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Members::default();
                 while let Some(key) = map.next_key::<&RawValue>()? {
-                    // It is compared unescaped: `n\u0061me` is `name`.
-                    let key: JsonString = serde_json::from_str(key.get()).map_err(Error::custom)?;
-                    let member = match &*key.0 {
-                        b"workspaceId" => &mut members.workspace_id,
-                        b"name" => &mut members.name,
-                        b"email" => &mut members.email,
+                    let member = match &*unescaped(key.get()) {
+                        "workspaceId" => &mut members.workspace_id,
+                        "name" => &mut members.name,
+                        "email" => &mut members.email,
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                             continue;
@@ -261,7 +273,8 @@ mod tests {
     #[test]
     fn a_listed_member_that_appears_twice_is_an_error_however_it_is_escaped() {
         let body = format!(
-            r#"{{"workspaceId":"{ID}","workspace\u0049d":"{ID}","name":"A","n\u0061me":"A","email":"a@b.de","\u0065mail":"a@b.de"}}"#
+            r#"{{"workspaceId":"{ID}","{}":"{ID}","name":"A","n\u0061me":"A","email":"a@b.de","\u0065mail":"a@b.de"}}"#,
+            r"\u0077\u006f\u0072\u006b\u0073\u0070\u0061\u0063\u0065\u0049\u0064"
         );
         assert_eq!(faults(&body), [WORKSPACE_ID.repeated, NAME.repeated, EMAIL.repeated]);
     }
