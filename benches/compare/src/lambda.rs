@@ -225,11 +225,9 @@ impl Function {
         Ok(kilobytes * 1024)
     }
 
-    /// Asks the process to end, and waits for it.
-    pub fn terminate(mut self) -> io::Result<()> {
-        Command::new("kill").arg(self.child.id().to_string()).status()?;
-        self.child.wait()?;
-        Ok(())
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 }
 
@@ -276,9 +274,14 @@ impl RuntimeApi {
     }
 }
 
-/// An HTTP API's event that creates a contact: what one of our clients sends, with the headers that API Gateway adds.
+/// An HTTP API's event that creates a contact: what one of our clients sends.
 pub fn event(name: &str, number: u64) -> String {
     let body = json!({"workspaceId": WORKSPACE, "name": name, "email": format!("person{number}@acme-customer.de")});
+    event_with_body(&body.to_string(), false)
+}
+
+/// An HTTP API's event with this body, and with the headers that API Gateway adds.
+pub fn event_with_body(body: &str, is_base64: bool) -> String {
     json!({
         "version": "2.0",
         "routeKey": "ANY /api/contacts",
@@ -287,7 +290,7 @@ pub fn event(name: &str, number: u64) -> String {
         "headers": {
             "accept": "*/*",
             "authorization": "Bearer sf_live_v1_MFRGGZDFMZTWQ2LKNNWG23TP",
-            "content-length": body.to_string().len().to_string(),
+            "content-length": body.len().to_string(),
             "content-type": "application/json",
             "host": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
             "user-agent": "import/1.0",
@@ -314,8 +317,8 @@ pub fn event(name: &str, number: u64) -> String {
             "time": "10/Feb/2026:14:30:00 +0000",
             "timeEpoch": 1_770_733_800_000_u64,
         },
-        "body": body.to_string(),
-        "isBase64Encoded": false,
+        "body": body,
+        "isBase64Encoded": is_base64,
     })
     .to_string()
 }

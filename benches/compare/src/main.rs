@@ -6,6 +6,7 @@
 //! | `load` | one process with 1 to 64 invocations at once, and the table of it |
 //! | `guard` | instructions and size against `benches/baseline.json`; fails beyond +3% |
 //! | `guard --move` | makes what is measured now the baseline |
+//! | `search SEED` | looks for the bodies that cost most, for at most four minutes, and writes the guard's list of them |
 //! | `answers PROGRAM…` | sends a few requests to any build of the function, also under an emulator |
 
 mod dynamodb;
@@ -14,6 +15,7 @@ mod http1;
 mod lambda;
 mod measure;
 mod report;
+mod work;
 
 use std::{
     env, fs, io,
@@ -23,10 +25,13 @@ use std::{
 };
 
 use dynamodb::{Authority, DynamoDb};
+use guard::Guard;
 use lambda::{Function, Program};
 use measure::megabytes;
 use report::Comparison;
 
+/// The bodies that the search found, in `benches`.
+const WORST_BODIES: &str = "worst-bodies.jsonl";
 /// The commit that the function is compared with.
 const EARLIER: &str = "d227b0e";
 
@@ -42,9 +47,10 @@ fn main() -> io::Result<ExitCode> {
         ["load"] => load(&workspace, &authority),
         ["guard"] => guard(&workspace, &authority, &directory, false),
         ["guard", "--move"] => guard(&workspace, &authority, &directory, true),
+        ["search", seed] => search(seed, &workspace, &authority),
         ["answers", ref command @ ..] if !command.is_empty() => answers(command, &authority),
         _ => Err(io::Error::other(
-            "usage: compare [load | guard [--move] | answers PROGRAM…]",
+            "usage: compare [load | guard [--move] | search SEED | answers PROGRAM…]",
         )),
     };
     fs::remove_dir_all(&directory)?;
@@ -92,9 +98,33 @@ fn load(workspace: &Workspace, authority: &Authority) -> io::Result<bool> {
 }
 
 fn guard(workspace: &Workspace, authority: &Authority, directory: &Path, move_it: bool) -> io::Result<bool> {
+    let ours = workspace.build_with_symbols()?;
+    let guard = Guard {
+        executable: &ours,
+        authority,
+        directory,
+    };
+    let benches = workspace.root.join("benches");
+    let (held, request) = guard.check_baseline(&benches.join("baseline.json"), move_it)?;
+    let lists = ["known-bodies.jsonl", WORST_BODIES].map(|list| benches.join(list));
+    let work = guard.check_work(&lists, request)?;
+    if move_it {
+        workspace.write("benches/README.md", "work", &work.table())?;
+    }
+    Ok(held && work.held())
+}
+
+/// Looks for the bodies that cost most, and writes the list that the guard checks.
+fn search(seed: &str, workspace: &Workspace, authority: &Authority) -> io::Result<bool> {
+    let seed = seed.parse().map_err(io::Error::other)?;
     let ours = workspace.build("Cargo.toml", "create-contact", "release")?;
-    let baseline = workspace.root.join("benches/baseline.json");
-    guard::check(&ours, authority, directory, &baseline, move_it)
+    work::search(
+        &ours,
+        authority,
+        seed,
+        &workspace.root.join("benches/worst-bodies.jsonl"),
+    )?;
+    Ok(true)
 }
 
 /// Sends five requests, each of which must create a contact with two database calls.
@@ -160,6 +190,14 @@ impl Workspace {
         let what = ["build", "--package", package, "--profile", profile];
         succeed(&mut self.cargo(manifest, &what, &self.target))?;
         Ok(self.target.join(profile).join(package))
+    }
+
+    /// Builds the function with the names of its functions in the executable.
+    fn build_with_symbols(&self) -> io::Result<PathBuf> {
+        let what = ["rustc", "--release", "--bin", "create-contact"];
+        let mut cargo = self.cargo("Cargo.toml", &what, &self.target);
+        succeed(cargo.args(["--", "-C", "strip=debuginfo"]))?;
+        Ok(self.target.join("release/create-contact"))
     }
 
     /// Cargo, as it builds what the arguments name.
