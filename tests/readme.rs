@@ -1,6 +1,6 @@
 //! What README shows is true: what its first command prints, what its curl line gets, and the service's messages.
 //!
-//! `.ci/lint` checks the links of all pages.
+//! `.ci/check_repository.sh` checks the links of all pages.
 
 use std::{
     collections::BTreeSet,
