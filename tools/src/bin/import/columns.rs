@@ -304,8 +304,12 @@ impl Unclear {
 
     /// What to do about it, for a file with these columns.
     pub fn question(&self, header: &[Vec<u8>]) -> String {
+        // A cell with an address isn't a title, and must not be shown.
         let columns = |like: &[&str]| {
-            let titles = header.iter().map(|title| shown(title)).collect();
+            let titles = header.iter().map(|title| shown(title));
+            let titles = titles
+                .filter(|title| !title.is_empty() && !title.contains('@'))
+                .collect();
             listed(&likely_first(titles, like), SHOWN_IN_QUESTION)
         };
         match self {
@@ -590,6 +594,7 @@ mod tests {
             email.ends_with(r#"the columns are "Mail of the office", "Name", "Telephone"."#),
             "{email}"
         );
+        assert!(!question("ann@acme.de").contains("ann"));
         let many: String = (0..16_383).map(|n| format!("T{n},")).collect();
         let many = question(&format!("{many}Customer name"));
         assert!(
