@@ -1,5 +1,7 @@
 //! The meaning of each column: which ones have the parts of a name, which ones have addresses, and what is a question.
 
+use std::collections::{BTreeMap, HashSet};
+
 use crate::{
     clean,
     options::ColumnOptions,
@@ -17,34 +19,24 @@ const LIKE_NAME: [&str; 11] = [
 ];
 const LIKE_EMAIL: [&str; 8] = ["mail", "post", "corr", "courr", "почт", "メール", "邮", "郵"];
 
-/// A column, by its place and its title.
+/// A column, and what its title says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     /// Its place in each record.
     pub index: usize,
     /// Its title, for display.
     pub title: String,
+    role: Option<Role>,
+    number: u32,
 }
 
 /// The columns of a contact.
 #[derive(Debug, Default)]
 pub struct Columns {
-    /// Full names, for rows that have no parts.
-    pub name: Option<Column>,
+    /// Those of the name. Full names are for rows that have no parts.
+    names: BTreeMap<Role, Column>,
     /// An option names the column of full names: they are used for all rows that have them.
     pub name_comes_first: bool,
-    /// First names.
-    pub first: Option<Column>,
-    /// Middle names.
-    pub middle: Option<Column>,
-    /// What comes before last names.
-    pub particle: Option<Column>,
-    /// Last names.
-    pub last: Option<Column>,
-    /// Second last names.
-    pub second_last: Option<Column>,
-    /// What follows last names.
-    pub suffix: Option<Column>,
     /// The column of first or of last names that may have full names: its title doesn't say.
     pub may_be_full: Option<Role>,
     /// The half of the name that no column has, although one that isn't used may have it.
@@ -53,8 +45,6 @@ pub struct Columns {
     pub emails: Vec<Column>,
     /// Columns that aren't used.
     pub unused: Vec<Column>,
-    /// Titles, which are left out.
-    title: Option<Column>,
 }
 
 /// Why it isn't clear which column is what.
@@ -72,78 +62,49 @@ pub enum Unclear {
     Several(Role, Vec<String>),
 }
 
-/// The columns of a header, and what the title of each says.
-struct Header(Vec<(Column, Option<Role>, u32)>);
-
-impl Header {
-    fn of(header: &[Vec<u8>]) -> Self {
-        let column = |(index, title): (usize, &Vec<u8>)| {
-            let title = shown(title);
-            let (role, number) = role_and_number(&title);
-            (Column { index, title }, role, number)
-        };
-        Self(header.iter().enumerate().map(column).collect())
+/// The column that an option names. Its title says nothing any more.
+fn take(header: &mut [Column], title: &str) -> Result<Column, Unclear> {
+    let find = |is_meant: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        let meant = header.iter().filter(|column| is_meant(&column.title));
+        meant.map(|column| column.index).collect()
+    };
+    let mut found = find(&|other| other == title);
+    if found.is_empty() {
+        found = find(&|other| words(other) == words(title));
     }
-
-    /// The column that an option names. Its title says nothing any more.
-    fn take(&mut self, title: &str) -> Result<Column, Unclear> {
-        let is_same = |column: &Column| column.title == title;
-        let is_like = |column: &Column| words(&column.title) == words(title);
-        let index = match self.only(is_same) {
-            Err(0) => self.only(is_like),
-            only => only,
-        };
-        let index = index.map_err(|found| match found {
-            0 => Unclear::NoSuchTitle(title.to_owned()),
-            _ => Unclear::SameTitle(title.to_owned()),
-        })?;
-        self.0[index].1 = None;
-        Ok(self.0[index].0.clone())
-    }
-
-    /// The only such column, or else how many there are.
-    fn only(&self, is_meant: impl Fn(&Column) -> bool) -> Result<usize, usize> {
-        let meant: Vec<usize> = (0..self.0.len()).filter(|&index| is_meant(&self.0[index].0)).collect();
-        if let [index] = meant[..] {
-            Ok(index)
-        } else {
-            Err(meant.len())
+    match found[..] {
+        [] => Err(Unclear::NoSuchTitle(title.to_owned())),
+        [index] => {
+            header[index].role = None;
+            Ok(header[index].clone())
         }
+        _ => Err(Unclear::SameTitle(title.to_owned())),
     }
+}
 
-    /// The column that the titles say has one of these roles. A title without a number comes before those with one.
-    fn one(&self, roles: &[Role]) -> Result<Option<Column>, Unclear> {
-        let found = self
-            .0
-            .iter()
-            .filter(|(_, role, _)| role.is_some_and(|role| roles.contains(&role)));
-        let (plain, numbered): (Vec<_>, Vec<_>) = found.partition(|(.., number)| *number == 0);
-        let found = if plain.is_empty() { numbered } else { plain };
-        match &found[..] {
-            [] => Ok(None),
-            [(column, ..)] => Ok(Some(column.clone())),
-            several => Err(Unclear::Several(
-                roles[0],
-                titles(several.iter().map(|(column, ..)| column)),
-            )),
-        }
+/// The column that has one of these roles by its title. A title without a number comes before those with one.
+fn one(header: &[Column], roles: &[Role]) -> Result<Option<Column>, Unclear> {
+    let found = header
+        .iter()
+        .filter(|column| column.role.is_some_and(|role| roles.contains(&role)));
+    let (plain, numbered): (Vec<&Column>, Vec<&Column>) = found.partition(|column| column.number == 0);
+    match if plain.is_empty() { numbered } else { plain }[..] {
+        [] => Ok(None),
+        [column] => Ok(Some(column.clone())),
+        ref several => Err(Unclear::Several(roles[0], titles(several.iter().copied()))),
     }
+}
 
-    /// The columns of addresses: the main one, then those to fall back on.
-    fn emails(&self) -> Result<Vec<Column>, Unclear> {
-        let is_email = |role: Role| matches!(role, Role::Email | Role::WorkEmail | Role::OtherEmail);
-        let mut found: Vec<_> = self
-            .0
-            .iter()
-            .filter(|(_, role, _)| role.is_some_and(is_email))
-            .collect();
-        found.sort_by_key(|(_, role, number)| (*role, *number));
-        let is_main = |(_, role, number): &&&(Column, Option<Role>, u32)| (*role, *number) == (found[0].1, found[0].2);
-        let main: Vec<_> = found.iter().take_while(is_main).map(|(column, ..)| column).collect();
-        if main.len() > 1 {
-            return Err(Unclear::Several(Role::Email, titles(main)));
-        }
-        Ok(found.into_iter().map(|(column, ..)| column.clone()).collect())
+/// The columns of addresses: the main one, then those to fall back on.
+fn emails(header: &[Column]) -> Result<Vec<Column>, Unclear> {
+    let is_email = |column: &&Column| column.role >= Some(Role::Email);
+    let rank = |column: &Column| (column.role, column.number);
+    let mut found: Vec<Column> = header.iter().filter(is_email).cloned().collect();
+    found.sort_by_key(rank);
+    let main = found.iter().take_while(|column| rank(column) == rank(&found[0]));
+    match titles(main) {
+        several if several.len() > 1 => Err(Unclear::Several(Role::Email, several)),
+        _ => Ok(found),
     }
 }
 
@@ -154,117 +115,110 @@ impl Columns {
     ///
     /// What isn't clear.
     pub fn of(header: &[Vec<u8>], options: &ColumnOptions) -> Result<Self, Unclear> {
-        let mut header = Header::of(header);
-        let emails = options
-            .emails
-            .iter()
-            .map(|title| header.take(title))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut take = |title: &Option<String>| title.as_ref().map(|title| header.take(title)).transpose();
-        let named = Self {
-            name: take(&options.name)?,
-            first: take(&options.first)?,
-            middle: take(&options.middle)?,
-            particle: take(&options.particle)?,
-            last: take(&options.last)?,
-            second_last: take(&options.second_last)?,
-            suffix: take(&options.suffix)?,
-            emails,
-            ..Self::default()
+        const PARTS: [Role; 6] = [
+            Role::First,
+            Role::Middle,
+            Role::Particle,
+            Role::Last,
+            Role::SecondLast,
+            Role::Suffix,
+        ];
+        let column = |(index, title): (usize, &Vec<u8>)| {
+            let title = shown(title);
+            let (role, number) = role_and_number(&title);
+            Column {
+                index,
+                title,
+                role,
+                number,
+            }
         };
-        let or_found =
-            |named: Option<Column>, role: Role| named.map_or_else(|| header.one(&[role]), |column| Ok(Some(column)));
-        let mut columns = Self {
-            name_comes_first: named.name.is_some(),
-            first: or_found(named.first, Role::First)?,
-            middle: or_found(named.middle, Role::Middle)?,
-            particle: or_found(named.particle, Role::Particle)?,
-            last: or_found(named.last, Role::Last)?,
-            second_last: or_found(named.second_last, Role::SecondLast)?,
-            suffix: or_found(named.suffix, Role::Suffix)?,
-            name: named.name,
-            ..Self::default()
-        };
+        let mut header: Vec<Column> = header.iter().enumerate().map(column).collect();
+        let mut columns = Self::default();
+        for (option, title) in options.arguments() {
+            let column = take(&mut header, title)?;
+            match [Role::Name].iter().chain(&PARTS).find(|role| role.option() == option) {
+                Some(role) => drop(columns.names.insert(*role, column)),
+                None => columns.emails.push(column),
+            }
+        }
+        let is_named = |role: Role| columns.names.contains_key(&role);
+        let named = [Role::Name, Role::First, Role::Last].map(is_named);
+        for role in PARTS {
+            if !columns.names.contains_key(&role) {
+                columns.insert(role, one(&header, &[role])?);
+            }
+        }
+        columns.name_comes_first = named[0];
         if !columns.name_comes_first {
             columns.find_name(&header)?;
         }
-        columns.missing = match (&columns.name, &columns.first, &columns.last) {
-            (None, None, None) => return Err(Unclear::NoName),
-            (None, Some(_), None) if options.first.is_none() => Some(Role::Last),
-            (None, None, Some(_)) if options.last.is_none() => Some(Role::First),
+        let has = |role: Role| columns.get(role).is_some();
+        columns.missing = match [Role::Name, Role::First, Role::Last].map(has) {
+            [false, false, false] => return Err(Unclear::NoName),
+            [false, true, false] if !named[1] => Some(Role::Last),
+            [false, false, true] if !named[2] => Some(Role::First),
             _ => None,
         };
-        columns.emails = if named.emails.is_empty() {
-            header.emails()?
-        } else {
-            named.emails
-        };
+        if columns.emails.is_empty() {
+            columns.emails = emails(&header)?;
+        }
         if columns.emails.is_empty() {
             return Err(Unclear::NoEmail);
         }
-        let is_title = |(_, role, _): &&(Column, Option<Role>, u32)| *role == Some(Role::Title);
-        columns.title = header.0.iter().find(is_title).map(|(column, ..)| column.clone());
-        let mut is_used = vec![false; header.0.len()];
-        columns.used().for_each(|column| is_used[column.index] = true);
-        let all = header.0.into_iter().map(|(column, ..)| column);
-        columns.unused = all
-            .filter(|column| !is_used[column.index] && !column.title.is_empty())
-            .collect();
+        columns.insert(
+            Role::Title,
+            header.iter().find(|column| column.role == Some(Role::Title)).cloned(),
+        );
+        let used = columns.names.values().chain(&columns.emails);
+        let used: HashSet<usize> = used.map(|column| column.index).collect();
+        header.retain(|column| !used.contains(&column.index) && !column.title.is_empty());
+        columns.unused = header;
         Ok(columns)
     }
 
     /// Finds the column of full names. Beside a column with one half of the name, it may be the one with the other half.
-    fn find_name(&mut self, header: &Header) -> Result<(), Unclear> {
-        match (&self.first, &self.last) {
+    fn find_name(&mut self, header: &[Column]) -> Result<(), Unclear> {
+        const FULL: [Role; 2] = [Role::Name, Role::NameOrPart];
+        match (self.get(Role::First), self.get(Role::Last)) {
+            (None, None) => self.insert(Role::Name, one(header, &FULL)?),
             // `Name,Surname`
             (None, Some(_)) => {
-                self.first = header.one(&[Role::Name, Role::NameOrPart])?;
-                self.may_be_full = self.first.as_ref().map(|_| Role::First);
+                self.insert(Role::First, one(header, &FULL)?);
+                self.may_be_full = self.get(Role::First).and(Some(Role::First));
             }
             // `Name;Vorname`
             (Some(_), None) => {
-                self.last = header.one(&[Role::NameOrPart])?;
-                self.may_be_full = self.last.as_ref().map(|_| Role::Last);
-                self.name = header.one(&[Role::Name])?;
+                self.insert(Role::Last, one(header, &[Role::NameOrPart])?);
+                self.insert(Role::Name, one(header, &[Role::Name])?);
+                self.may_be_full = self.get(Role::Last).and(Some(Role::Last));
             }
-            (None, None) => self.name = header.one(&[Role::Name, Role::NameOrPart])?,
             // If the parts are there, a row without them is better rejected than given a name from one of several columns.
-            (Some(_), Some(_)) => self.name = header.one(&[Role::Name, Role::NameOrPart]).unwrap_or_default(),
+            (Some(_), Some(_)) => self.insert(Role::Name, one(header, &FULL).unwrap_or_default()),
         }
         Ok(())
     }
 
-    fn used(&self) -> impl Iterator<Item = &Column> {
-        self.roles().map(|(_, column)| column).chain(&self.emails)
+    fn insert(&mut self, role: Role, column: Option<Column>) {
+        self.names.extend(column.map(|column| (role, column)));
     }
 
-    fn roles(&self) -> impl Iterator<Item = (&'static str, &Column)> {
-        let is_last_first = self.name.as_ref().is_some_and(|column| is_last_first(&column.title));
-        let full = if is_last_first {
-            "full name (last name first)"
-        } else {
-            "full name"
-        };
-        [
-            (full, &self.name),
-            ("first name", &self.first),
-            ("middle name", &self.middle),
-            ("last-name prefix", &self.particle),
-            ("last name", &self.last),
-            ("second last name", &self.second_last),
-            ("suffix", &self.suffix),
-            ("title (not used)", &self.title),
-        ]
-        .into_iter()
-        .filter_map(|(role, column)| Some((role, column.as_ref()?)))
+    /// The column with this part of the name.
+    pub fn get(&self, role: Role) -> Option<&Column> {
+        self.names.get(&role)
     }
 
     /// Which columns are taken for what, and which aren't used: a line for people.
     pub fn shown(&self) -> String {
-        let roles: Vec<String> = self
-            .roles()
-            .map(|(role, column)| format!("{role} \"{}\"", column.title))
-            .collect();
+        let shown = |(role, column): (&Role, &Column)| {
+            let note = match role {
+                Role::Title => " (not used)",
+                Role::Name if is_last_first(&column.title) => " (last name first)",
+                _ => "",
+            };
+            format!("{}{note} \"{}\"", role.shown(), column.title)
+        };
+        let roles: Vec<String> = self.names.iter().map(shown).collect();
         let emails: Vec<String> = self
             .emails
             .iter()
@@ -280,17 +234,18 @@ impl Columns {
 
     /// The question which of these columns has the half of the name that is missing.
     pub fn question(&self, candidates: &[&Column]) -> String {
-        let (known, known_option, missing, option) = match (&self.first, &self.last) {
-            (Some(first), _) => (first, "--first-name-column", "last", "--last-name-column"),
-            (_, Some(last)) => (last, "--last-name-column", "first", "--first-name-column"),
-            // There is one of them: otherwise nothing would be missing.
-            (None, None) => return String::new(),
+        let (known, missing) = match self.missing {
+            Some(Role::First) => (Role::Last, Role::First),
+            _ => (Role::First, Role::Last),
         };
+        let known_title = self.get(known).map_or("", |column| &column.title);
         let titles = likely_first(titles(candidates.iter().copied()), &LIKE_NAME);
         format!(
-            "which column has the {missing} names? Set it with {option}, or if there are none, {known_option} {}; the other \
-             columns are {}.",
-            quoted(&known.title),
+            "which column has the {}s? Set it with {}, or if there are none, {} {}; the other columns are {}.",
+            missing.shown(),
+            missing.option(),
+            known.option(),
+            quoted(known_title),
             listed(&titles, SHOWN_IN_QUESTION)
         )
     }
@@ -335,29 +290,14 @@ impl Unclear {
                 Self::SameTitle(titles[0].clone()).question(header)
             }
             Self::Several(role, titles) => {
-                let (what, option) = role.option();
                 format!(
-                    "more than one column may have the {what}: {}. Say which one does, for example with {option} {}.",
+                    "more than one column may have the {}: {}. Say which one does, for example with {} {}.",
+                    role.shown(),
                     listed(titles, SHOWN_IN_QUESTION),
+                    role.option(),
                     quoted(&titles[0])
                 )
             }
-        }
-    }
-}
-
-impl Role {
-    /// What a column has, and the option that names it.
-    fn option(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Name | Self::NameOrPart | Self::Title => ("name", "--name-column"),
-            Self::First => ("first name", "--first-name-column"),
-            Self::Middle => ("middle name", "--middle-name-column"),
-            Self::Particle => ("last-name prefix", "--last-name-prefix-column"),
-            Self::Last => ("last name", "--last-name-column"),
-            Self::SecondLast => ("second last name", "--second-last-name-column"),
-            Self::Suffix => ("suffix", "--suffix-column"),
-            Self::Email | Self::WorkEmail | Self::OtherEmail => ("address", "--email-column"),
         }
     }
 }
@@ -459,11 +399,11 @@ mod tests {
         for (header, expected) in [
             (
                 "Name 1,Name 2,Email",
-                r#"may have the name: "Name 1", "Name 2". Say which one does, for example with --name-column 'Name 1'."#,
+                r#"may have the full name: "Name 1", "Name 2". Say which one does, for example with --name-column 'Name 1'."#,
             ),
             (
                 "Name,Contact Person,Email",
-                r#"may have the name: "Name", "Contact Person""#,
+                r#"may have the full name: "Name", "Contact Person""#,
             ),
             (
                 "First Name,Forename,Last Name,Email",
@@ -545,7 +485,14 @@ mod tests {
         assert!(
             shown("Name,Contact,Email", &email).starts_with(r#"full name "Name", email "Contact". Not used: "Email"."#)
         );
-        assert_eq!(columns("Name 2,name_2,Email", &name).unwrap().name.unwrap().index, 0);
+        assert_eq!(
+            columns("Name 2,name_2,Email", &name)
+                .unwrap()
+                .get(Role::Name)
+                .unwrap()
+                .index,
+            0
+        );
         assert_eq!(
             columns("name 2,name_2,Email", &name).unwrap_err(),
             Unclear::SameTitle("Name 2".to_owned())

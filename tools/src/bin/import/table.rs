@@ -290,18 +290,18 @@ impl Table {
 
     fn name(&self, record: &Record, cleaned: &mut Vec<&'static str>) -> Result<Text, String> {
         let columns = &self.columns;
-        let mut cell = |column: &Option<Column>| cell(record, column.as_ref(), Kind::Name, cleaned);
-        let full = cell(&columns.name)?;
+        let mut cell = |role: Role| cell(record, columns.get(role), Kind::Name, cleaned);
+        let full = cell(Role::Name)?;
         if columns.name_comes_first && !full.is_empty() {
             return self.full_name(full);
         }
         let mut parts = Parts {
-            first: cell(&columns.first)?,
-            middle: cell(&columns.middle)?,
-            particle: cell(&columns.particle)?,
-            last: cell(&columns.last)?,
-            second_last: cell(&columns.second_last)?,
-            suffix: cell(&columns.suffix)?,
+            first: cell(Role::First)?,
+            middle: cell(Role::Middle)?,
+            particle: cell(Role::Particle)?,
+            last: cell(Role::Last)?,
+            second_last: cell(Role::SecondLast)?,
+            suffix: cell(Role::Suffix)?,
         };
         if parts.first.is_empty() && parts.last.is_empty() && !full.is_empty() {
             return self.full_name(full);
@@ -323,7 +323,7 @@ impl Table {
                 }
             }
             // First names without last names, and full names that may have them.
-            None if columns.last.is_none() && !full.is_empty() => match other_half(&full, &parts.first) {
+            None if columns.get(Role::Last).is_none() && !full.is_empty() => match other_half(&full, &parts.first) {
                 Some(last) => parts.last = last.to_owned(),
                 None => return self.full_name(full),
             },
@@ -335,7 +335,7 @@ impl Table {
     /// A full name as the service reads it: with a comma after a last name that comes first. A name in other letters than its
     /// title, such as `John Smith` under `氏名`, is left as it is.
     fn full_name(&self, full: String) -> Result<Text, String> {
-        let title = self.columns.name.as_ref().map_or("", |column| &column.title);
+        let title = self.columns.get(Role::Name).map_or("", |column| &column.title);
         let is_latin = |text: &str| text.contains(|c: char| c.is_ascii_alphabetic());
         let text = if is_last_first(title) && (is_latin(title) || !is_latin(&full)) {
             with_comma(&full).ok_or(LAST_FIRST)?

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 
-/// What a column may be for a contact.
+/// What a column may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Full names; beside a column of last names, first names; beside one of first names, last names.
@@ -27,42 +27,46 @@ pub enum Role {
     OtherEmail,
 }
 
-/// By the word that `titles.txt` has for each.
-const ROLES: [(&str, Role); 13] = [
-    ("name-or-part", Role::NameOrPart),
-    ("name", Role::Name),
-    (LAST_FIRST, Role::Name),
-    ("first", Role::First),
-    ("middle", Role::Middle),
-    ("last-name-prefix", Role::Particle),
-    ("last", Role::Last),
-    ("second-last", Role::SecondLast),
-    ("suffix", Role::Suffix),
-    ("title", Role::Title),
-    ("email", Role::Email),
-    ("work-email", Role::WorkEmail),
-    ("other-email", Role::OtherEmail),
+/// What each role is called, also in `titles.txt`, and the option that names its column.
+const ROLES: [(Role, &str, &str); 12] = [
+    (Role::NameOrPart, "name or part", "--name-column"),
+    (Role::Name, "full name", "--name-column"),
+    (Role::First, "first name", "--first-name-column"),
+    (Role::Middle, "middle name", "--middle-name-column"),
+    (Role::Particle, "last-name prefix", "--last-name-prefix-column"),
+    (Role::Last, "last name", "--last-name-column"),
+    (Role::SecondLast, "second last name", "--second-last-name-column"),
+    (Role::Suffix, "suffix", "--suffix-column"),
+    (Role::Title, "title", ""),
+    (Role::Email, "address", "--email-column"),
+    (Role::WorkEmail, "work address", "--email-column"),
+    (Role::OtherEmail, "other address", "--email-column"),
 ];
 
-/// The word of `titles.txt` for full names in which the last name comes first, and the languages in which it always does.
-const LAST_FIRST: &str = "last-first";
+/// What `titles.txt` adds to full names in which the last name comes first, and the languages in which it always does.
+const LAST_FIRST: &str = ", last name first";
 const LAST_FIRST_LANGUAGES: [&str; 3] = ["hu", "ja", "zh"];
 
 /// Words in parentheses or brackets after a title that say nothing about what is in the column.
-const NOTES: [&str; 12] = [
-    "required",
-    "optional",
-    "mandatory",
-    "readonly",
-    "pflicht",
-    "pflichtfeld",
-    "obligatoire",
-    "obligatorio",
-    "verplicht",
-    "必須",
-    "必填",
-    "漢字",
-];
+const NOTES: &str =
+    "required optional mandatory readonly pflicht pflichtfeld obligatoire obligatorio verplicht 必須 必填 漢字";
+
+impl Role {
+    /// What it is called.
+    pub fn shown(self) -> &'static str {
+        self.row().1
+    }
+
+    /// The option that names its column.
+    pub fn option(self) -> &'static str {
+        self.row().2
+    }
+
+    fn row(self) -> &'static (Self, &'static str, &'static str) {
+        // In the order of the roles: a test goes through all of them.
+        &ROLES[self as usize]
+    }
+}
 
 /// The role of each title, and whether the last name comes first in full names. A title with a number is there without it, too.
 static TITLES: LazyLock<HashMap<String, (Role, bool)>> = LazyLock::new(|| {
@@ -81,8 +85,9 @@ fn rows(text: &str) -> impl Iterator<Item = ((Role, bool), &str)> {
     text.lines().filter_map(|line| {
         let mut cells = line.split(" | ");
         let (word, language, titles) = (cells.next()?, cells.next()?, cells.nth(1)?);
-        let (_, role) = ROLES.iter().find(|(name, _)| *name == word)?;
-        let is_last_first = word == LAST_FIRST || LAST_FIRST_LANGUAGES.contains(&language);
+        let name = word.trim_end_matches(LAST_FIRST);
+        let (role, ..) = ROLES.iter().find(|(_, shown, _)| *shown == name)?;
+        let is_last_first = word.ends_with(LAST_FIRST) || LAST_FIRST_LANGUAGES.contains(&language);
         Some(((*role, is_last_first), titles))
     })
 }
@@ -130,7 +135,7 @@ fn compared(title: &str) -> String {
     if let Some((before, inside)) = in_parentheses(&text) {
         let is_ending =
             inside == "s" || inside.is_ascii() && inside.len() <= 2 && before.ends_with(char::is_alphabetic);
-        if is_ending || NOTES.contains(&inside.replace(is_joint, "").as_str()) {
+        if is_ending || NOTES.split(' ').any(|note| note == inside.replace(is_joint, "")) {
             text.truncate(before.len());
         }
     }
@@ -185,6 +190,7 @@ mod tests {
             assert!(cells.len() == 4 && SOURCES.contains(&cells[2]), "{line}");
         }
         assert_eq!(rows(text).count(), lines.count());
+        assert!(ROLES.iter().all(|row| row.0.row() == row));
         for ((role, _), titles) in rows(text) {
             for title in titles.split(';') {
                 assert_eq!(role_and_number(title).0, Some(role), "{title}");
