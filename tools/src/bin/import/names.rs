@@ -362,6 +362,33 @@ mod tests {
     }
 
     #[test]
+    fn whatever_a_suffix_is_the_first_name_stays() {
+        let suffixes = "V VI sen. jun. CISSP PMP® M.A. MSc(Hons) B.Sc. Dipl.-Ing. LL.M.(Tax) FRCPC CSM-A (ret.) RN-BC \"Ret\" d.ä. 3rd \
+                        & und de von 'n İ É.N.A. 博士 к.т.н. MBA،PMP";
+        for suffix in suffixes
+            .split_whitespace()
+            .chain(["MBA, CISM, PMP®", "Ph. D.", "Lee, Ann"])
+        {
+            for (first, last) in [
+                ("Ann", "Lee"),
+                ("Mary Ann", "van der Berg"),
+                ("Gabriel", "García Márquez"),
+            ] {
+                for (last, suffix) in [(last.to_owned(), suffix), (format!("{last}, {suffix}"), "")] {
+                    let parts = Parts {
+                        first: first.to_owned(),
+                        last: last.clone(),
+                        suffix: suffix.to_owned(),
+                        ..Parts::default()
+                    };
+                    let text = parts.text().text;
+                    assert_eq!(Name::parse(&text).unwrap().first(), first, "{last} {suffix}: {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_suffix_that_is_a_particle_comes_before_the_last_name() {
         for (suffix, text) in [("von der", "Ludwig von der Heide"), ("Jr.", "Ludwig Heide, Jr.")] {
             let parts = Parts {
