@@ -4,10 +4,7 @@
 //! If variables are missing, empty or invalid, the start fails with one message that names them all. There are no defaults
 //! that could hide a mistake: a function that writes to the wrong table is worse than one that doesn't start.
 
-use std::{
-    env::{self, VarError},
-    fmt, fs,
-};
+use std::{env, fmt, fs};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use lambda_http::http::Uri;
@@ -63,7 +60,7 @@ pub struct Credentials {
     pub session_token: Option<String>,
 }
 
-/// What is wrong with the environment: one sentence for each variable.
+/// What is wrong with the environment: one message for each variable.
 #[derive(Debug)]
 pub struct InvalidConfig(Vec<String>);
 
@@ -108,7 +105,7 @@ struct Environment {
 
 impl Environment {
     fn read(&mut self) -> Config {
-        if self.optional(RUNTIME_API).is_none() {
+        if optional(RUNTIME_API).is_none() {
             self.problems.push(format!(
                 "{RUNTIME_API} is not set: this program is an AWS Lambda function, and `cargo run --example local` runs it without Lambda"
             ));
@@ -119,50 +116,22 @@ impl Environment {
                 api_keys: self.required("API_KEYS_TABLE"),
                 workspaces: self.required("WORKSPACES_TABLE"),
             },
-            region: self.region(),
+            region: self.required("AWS_REGION"),
             credentials: Credentials {
-                access_key_id: self.credential("AWS_ACCESS_KEY_ID"),
-                secret_access_key: self.credential("AWS_SECRET_ACCESS_KEY"),
-                session_token: self
-                    .optional("AWS_SESSION_TOKEN")
-                    .map(|token| self.visible("AWS_SESSION_TOKEN", token)),
+                access_key_id: self.required("AWS_ACCESS_KEY_ID"),
+                secret_access_key: self.required("AWS_SECRET_ACCESS_KEY"),
+                session_token: optional("AWS_SESSION_TOKEN"),
             },
             endpoint: self.endpoint(),
             roots: self.roots(),
         }
     }
 
-    /// A variable, if it is set and not empty.
-    fn optional(&mut self, name: &str) -> Option<String> {
-        match env::var(name) {
-            Ok(value) => Some(value).filter(|value| !value.trim().is_empty()),
-            Err(VarError::NotPresent) => None,
-            Err(VarError::NotUnicode(_)) => {
-                self.problems.push(format!("{name} is not UTF-8"));
-                None
-            }
-        }
-    }
-
     fn required(&mut self, name: &str) -> String {
-        let problems = self.problems.len();
-        self.optional(name).unwrap_or_else(|| {
-            if self.problems.len() == problems {
-                self.problems.push(format!("{name} is not set"));
-            }
+        optional(name).unwrap_or_else(|| {
+            self.problems.push(format!("{name} is not set"));
             String::new()
         })
-    }
-
-    fn credential(&mut self, name: &str) -> String {
-        let value = self.required(name);
-        self.visible(name, value)
-    }
-
-    /// Headers and signatures are made of credentials, so only characters of a header are allowed.
-    fn visible(&mut self, name: &str, value: String) -> String {
-        let is_valid = value.bytes().all(|byte| byte.is_ascii_graphic());
-        self.parsed(name, "visible ASCII characters", is_valid.then_some(value))
     }
 
     fn parsed<T: Default>(&mut self, name: &str, form: &str, value: Option<T>) -> T {
@@ -170,18 +139,6 @@ impl Environment {
             self.problems.push(format!("{name} must be {form}"));
             T::default()
         })
-    }
-
-    /// The region becomes part of the endpoint's host name, so only characters of a host name are allowed.
-    fn region(&mut self) -> String {
-        let region = self.required("AWS_REGION");
-        let is_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let is_valid = region.bytes().all(is_label);
-        self.parsed(
-            "AWS_REGION",
-            "the name of a region, such as eu-central-1",
-            is_valid.then_some(region),
-        )
     }
 
     /// An endpoint's URL takes precedence over the two switches, and DynamoDB's over that of all services (AWS SDKs and Tools
@@ -192,7 +149,7 @@ impl Environment {
             self.switch("AWS_USE_DUALSTACK_ENDPOINT"),
         );
         for name in ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"] {
-            if let Some(url) = self.optional(name) {
+            if let Some(url) = optional(name) {
                 let url = is_http_url(&url).then_some(url);
                 return Endpoint::Url(self.parsed(name, "an http:// or https:// URL", url));
             }
@@ -201,7 +158,7 @@ impl Environment {
     }
 
     fn switch(&mut self, name: &str) -> bool {
-        let value = self.optional(name).unwrap_or_default().to_ascii_lowercase();
+        let value = optional(name).unwrap_or_default().to_ascii_lowercase();
         let is_on = match &*value {
             "true" => Some(true),
             "" | "false" => Some(false),
@@ -211,7 +168,7 @@ impl Environment {
     }
 
     fn roots(&mut self) -> Vec<u8> {
-        let Some(path) = self.optional("AWS_CA_BUNDLE") else {
+        let Some(path) = optional("AWS_CA_BUNDLE") else {
             return AMAZON_ROOTS.to_vec();
         };
         trusted_certificates(&path).unwrap_or_else(|reason| {
@@ -219,6 +176,11 @@ impl Environment {
             Vec::new()
         })
     }
+}
+
+/// A variable, if it is set and not empty.
+fn optional(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
 fn is_http_url(text: &str) -> bool {
