@@ -5,6 +5,8 @@
 //! on top of them. So the whole rule is here. Only the characters that a domain may have beyond ASCII are left to UTS 46,
 //! in the `idna` and `icu_normalizer` crates.
 
+use std::fmt;
+
 use icu_normalizer::{ComposingNormalizerBorrowed, uts46::Uts46MapperBorrowed};
 use icu_properties::{
     CodePointMapData, CodePointSetData,
@@ -39,6 +41,20 @@ pub enum InvalidEmail {
     Domain,
     /// U+FFFD: the text was damaged before it arrived.
     Damaged,
+}
+
+impl fmt::Display for InvalidEmail {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Incomplete => "must be an address such as jan@example.com",
+            Self::TooLong => "must have at most 254 bytes, and at most 64 before the @",
+            Self::Local => {
+                "must have a plain part before the @: no white space, quotes, brackets, misplaced dots or invisible characters"
+            }
+            Self::Domain => "must have an internet domain after the @, such as example.com",
+            Self::Damaged => text::DAMAGED,
+        })
+    }
 }
 
 impl Email {

@@ -1,8 +1,8 @@
 //! Every way in which a request can fail, and what the caller is told.
 //!
 //! `Error::response` is `docs/contract.md#2-failures` as one table: each case has its status, its outcome for the log and the
-//! metrics, and its sentence. No other part of the crate chooses a failure's status, and only an invalid body has its
-//! sentences elsewhere, in `new_contact`.
+//! metrics, and its message. No other part of the crate chooses a failure's status, and only an invalid body has its
+//! messages elsewhere, in `new_contact`.
 
 use std::borrow::Cow;
 
@@ -56,129 +56,65 @@ pub(crate) struct Failure {
     pub status: StatusCode,
     /// The outcome in the log entry and the metrics.
     pub outcome: &'static str,
-    /// The `error` member.
-    pub sentence: Cow<'static, str>,
     /// An additional header, if this failure has one.
     pub header: Option<(HeaderName, HeaderValue)>,
+    /// The `error` member.
+    pub message: Cow<'static, str>,
+}
+
+impl Error {
+    /// Status, outcome, header and message of each case (`docs/contract.md#2-failures`).
+    #[rustfmt::skip]
+    pub(crate) fn response(&self) -> Failure {
+        use StatusCode as Status;
+        let with = |name, value| Some((name, HeaderValue::from_static(value)));
+        let (status, outcome, header, message) = match self {
+            Self::NoSuchPath => (Status::NOT_FOUND, "no_such_path", None,
+                "There is nothing at this path. Contacts are created with POST /api/contacts."),
+            Self::MethodNotAllowed => (Status::METHOD_NOT_ALLOWED, "method_not_allowed", with(header::ALLOW, "POST"),
+                "Only POST is allowed here: it creates a contact."),
+            Self::BodyTooLarge => (Status::PAYLOAD_TOO_LARGE, "too_large", None,
+                "The body is larger than 64 KiB (65,536 bytes)."),
+            Self::MalformedKey => (Status::UNAUTHORIZED, "unauthenticated", with(header::WWW_AUTHENTICATE, "Bearer"),
+                "Send an API key in the Authorization header: Bearer sf_live_v1_… or Bearer sf_test_v1_…"),
+            Self::RefusedKey => (Status::UNAUTHORIZED, "unauthenticated", with(header::WWW_AUTHENTICATE, "Bearer"),
+                "The API key is not valid. Ask for a new one if it was revoked or has expired."),
+            Self::MissingScope => (Status::FORBIDDEN, "forbidden", None,
+                "The API key lacks the scope contacts:write."),
+            Self::OtherWorkspace => (Status::FORBIDDEN, "forbidden", None,
+                "The API key is restricted to another workspace."),
+            Self::UnsupportedMediaType => (Status::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", None,
+                "The Content-Type must be application/json."),
+            Self::CompressedBody => (Status::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type",
+                with(header::ACCEPT_ENCODING, "identity"),
+                "The body must not be compressed: send it without a Content-Encoding."),
+            Self::InvalidBody(invalid) => {
+                return Failure { status: Status::BAD_REQUEST, outcome: "invalid", header: None, message: invalid.message() };
+            }
+            Self::WorkspaceNotFound => (Status::NOT_FOUND, "workspace_not_found", None,
+                "Workspace not found"),
+            Self::Conflict(id) => (Status::CONFLICT, "conflict", id.as_deref().and_then(location),
+                "The workspace already has a contact with this e-mail address under another name."),
+            Self::Panic => INTERNAL,
+            Self::Database(fault) if fault.kind.remedy() == Remedy::Operator => INTERNAL,
+            // Throttling has an outcome of its own, because operators fix it differently: with more capacity.
+            Self::Database(Fault { kind, .. }) => (Status::SERVICE_UNAVAILABLE,
+                if *kind == FaultKind::Throttled { "throttled" } else { "unavailable" },
+                with(header::RETRY_AFTER, "1"), NOT_NOW),
+            Self::OutOfTime => (Status::SERVICE_UNAVAILABLE, "unavailable", with(header::RETRY_AFTER, "1"), NOT_NOW),
+        };
+        Failure { status, outcome, header, message: Cow::Borrowed(message) }
+    }
 }
 
 const NOT_NOW: &str =
     "The service's database is unavailable or too slow. Nothing is half done: retry the same request.";
-
-impl Error {
-    /// Status, outcome, sentence and header of each case (`docs/contract.md#2-failures`).
-    #[expect(clippy::too_many_lines, reason = "one table with an entry for each case")]
-    pub(crate) fn response(&self) -> Failure {
-        let with = |name, value| Some((name, HeaderValue::from_static(value)));
-        let (status, outcome, sentence, header) = match self {
-            Self::NoSuchPath => (
-                StatusCode::NOT_FOUND,
-                "no_such_path",
-                "There is nothing at this path. Contacts are created with POST /api/contacts.",
-                None,
-            ),
-            Self::MethodNotAllowed => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "Only POST is allowed here: it creates a contact.",
-                with(header::ALLOW, "POST"),
-            ),
-            Self::BodyTooLarge => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too_large",
-                "The body is larger than 64 KiB (65,536 bytes).",
-                None,
-            ),
-            Self::MalformedKey => (
-                StatusCode::UNAUTHORIZED,
-                "unauthenticated",
-                "Send an API key in the Authorization header: Bearer sf_live_v1_… or Bearer sf_test_v1_…",
-                with(header::WWW_AUTHENTICATE, "Bearer"),
-            ),
-            Self::RefusedKey => (
-                StatusCode::UNAUTHORIZED,
-                "unauthenticated",
-                "The API key is not valid. Ask for a new one if it was revoked or has expired.",
-                with(header::WWW_AUTHENTICATE, "Bearer"),
-            ),
-            Self::MissingScope => (
-                StatusCode::FORBIDDEN,
-                "forbidden",
-                "The API key lacks the scope contacts:write.",
-                None,
-            ),
-            Self::OtherWorkspace => (
-                StatusCode::FORBIDDEN,
-                "forbidden",
-                "The API key is restricted to another workspace.",
-                None,
-            ),
-            Self::UnsupportedMediaType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "The Content-Type must be application/json.",
-                None,
-            ),
-            Self::CompressedBody => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "The body must not be compressed: send it without a Content-Encoding.",
-                with(header::ACCEPT_ENCODING, "identity"),
-            ),
-            Self::InvalidBody(invalid) => {
-                return Failure {
-                    status: StatusCode::BAD_REQUEST,
-                    outcome: "invalid",
-                    sentence: invalid.sentence(),
-                    header: None,
-                };
-            }
-            Self::WorkspaceNotFound => (
-                StatusCode::NOT_FOUND,
-                "workspace_not_found",
-                "Workspace not found",
-                None,
-            ),
-            Self::Conflict(id) => (
-                StatusCode::CONFLICT,
-                "conflict",
-                "The workspace already has a contact with this e-mail address under another name.",
-                id.as_deref().and_then(location),
-            ),
-            Self::Database(fault) if fault.kind.remedy() == Remedy::Operator => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "fault",
-                "The service failed. The error is on our side and has been logged.",
-                None,
-            ),
-            // A separate outcome, because operators fix it differently: with more capacity.
-            Self::Database(fault) if fault.kind == FaultKind::Throttled => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "throttled",
-                NOT_NOW,
-                with(header::RETRY_AFTER, "1"),
-            ),
-            Self::Database(_) | Self::OutOfTime => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                NOT_NOW,
-                with(header::RETRY_AFTER, "1"),
-            ),
-            Self::Panic => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "fault",
-                "The service failed. The error is on our side and has been logged.",
-                None,
-            ),
-        };
-        Failure {
-            status,
-            outcome,
-            sentence: Cow::Borrowed(sentence),
-            header,
-        }
-    }
-}
+const INTERNAL: (StatusCode, &str, Option<(HeaderName, HeaderValue)>, &str) = (
+    StatusCode::INTERNAL_SERVER_ERROR,
+    "fault",
+    None,
+    "The service failed. The error is on our side and has been logged.",
+);
 
 /// The `Location` of a contact on the platform's read endpoint (`docs/contract.md#response`). `None` if another writer stored
 /// an id that can't be part of a path without escaping (RFC 3986, section 2.3).

@@ -4,15 +4,10 @@
 //! `X-Forwarded-Proto`, a space in the query string, broken base64, tens of thousands of header lines. This module reads only the few
 //! members that the service needs, so whatever else a caller sends has no effect.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use lambda_runtime::Diagnostic;
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
-
-use crate::json::JsonString;
+use serde::{Deserialize, de::IgnoredAny};
 
 /// The two payload formats of API Gateway's Lambda proxy integrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,49 +18,31 @@ pub enum PayloadFormat {
     V2,
 }
 
-/// The parts of an event that the service reads. Every text is as the caller sent it and may contain any bytes.
+/// The parts of an event that the service reads. Every text is as the caller sent it.
 pub struct Event {
     /// The format, which the response must have too.
     pub format: PayloadFormat,
     /// The HTTP method.
-    pub method: Vec<u8>,
+    pub method: String,
     /// The path, not decoded.
-    pub path: Vec<u8>,
+    pub path: String,
     /// The deployment stage, which the path may begin with.
-    pub stage: Option<Vec<u8>>,
+    pub stage: Option<String>,
     /// In 1.0, the path of the API's resource: behind a base path mapping, `path` has the caller's whole path.
-    pub resource: Option<Vec<u8>>,
+    pub resource: Option<String>,
     /// The id that API Gateway gave the request.
     pub request_id: Option<String>,
-    /// The headers that matter.
-    pub headers: Headers,
     /// The body, unless it is missing or empty.
-    pub body: Option<Body>,
-}
-
-/// The body as the event carries it.
-pub struct Body {
-    /// The body itself, or its base64 form.
-    pub text: Vec<u8>,
-    /// Whether `text` is base64.
+    pub body: Option<String>,
+    /// Whether `body` is base64.
     pub is_base64: bool,
-}
-
-/// The headers that the service reads. If a header appears more than once, its values are joined with commas (RFC 9110,
-/// section 5.3). None of them may be a list here, so a repeated one is invalid.
-#[derive(Default)]
-pub struct Headers {
-    /// `Authorization`
-    pub authorization: Option<Vec<u8>>,
-    /// `Content-Type`
-    pub content_type: Option<Vec<u8>>,
-    /// `Content-Encoding`
-    pub content_encoding: Option<Vec<u8>>,
+    headers: HashMap<String, Option<String>>,
+    multi_value_headers: HashMap<String, Option<Vec<String>>>,
 }
 
 /// The invocation's payload isn't an API Gateway proxy event.
 ///
-/// The message is fixed, because it goes to a log and `serde_json`'s own message would quote the payload.
+/// The message is fixed, because Lambda passes it on and `serde_json`'s own message would quote the payload.
 #[derive(Debug)]
 pub struct NotAnApiGatewayEvent;
 
@@ -89,21 +66,15 @@ impl From<NotAnApiGatewayEvent> for Diagnostic {
 /// An event in either format.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire<'a> {
-    #[serde(borrow)]
-    resource: Option<JsonString<'a>>,
-    #[serde(borrow)]
-    raw_path: Option<JsonString<'a>>,
-    #[serde(borrow)]
-    path: Option<JsonString<'a>>,
-    #[serde(borrow)]
-    http_method: Option<JsonString<'a>>,
-    #[serde(borrow)]
-    request_context: Option<WireContext<'a>>,
-    headers: Option<Headers>,
-    multi_value_headers: Option<Headers>,
-    #[serde(borrow)]
-    body: Option<JsonString<'a>>,
+struct Wire {
+    resource: Option<String>,
+    raw_path: Option<String>,
+    path: Option<String>,
+    http_method: Option<String>,
+    request_context: WireContext,
+    headers: Option<HashMap<String, Option<String>>>,
+    multi_value_headers: Option<HashMap<String, Option<Vec<String>>>>,
+    body: Option<String>,
     is_base64_encoded: Option<bool>,
     /// Only events for authorizers have this member. Otherwise they look like requests.
     #[serde(rename = "type")]
@@ -112,21 +83,17 @@ struct Wire<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WireContext<'a> {
-    #[serde(borrow)]
-    stage: Option<JsonString<'a>>,
-    #[serde(borrow)]
-    request_id: Option<JsonString<'a>>,
-    #[serde(borrow)]
-    http: Option<WireHttp<'a>>,
+struct WireContext {
+    stage: Option<String>,
+    request_id: Option<String>,
+    http: Option<WireHttp>,
     /// Only events of load balancers have this member. Otherwise they look like 1.0 events.
     elb: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
-struct WireHttp<'a> {
-    #[serde(borrow)]
-    method: Option<JsonString<'a>>,
+struct WireHttp {
+    method: Option<String>,
 }
 
 impl Event {
@@ -137,7 +104,7 @@ impl Event {
     /// It isn't an API Gateway proxy event of payload format 1.0 or 2.0.
     pub fn parse(payload: &str) -> Result<Self, NotAnApiGatewayEvent> {
         let wire: Wire = serde_json::from_str(payload).map_err(|_| NotAnApiGatewayEvent)?;
-        let context = wire.request_context.ok_or(NotAnApiGatewayEvent)?;
+        let context = wire.request_context;
         if context.elb.is_some() || wire.authorizer.is_some() {
             return Err(NotAnApiGatewayEvent);
         }
@@ -146,105 +113,34 @@ impl Event {
             Some(http) => (PayloadFormat::V2, http.method, wire.raw_path, None),
             None => (PayloadFormat::V1, wire.http_method, wire.path, wire.resource),
         };
-        let single = wire.headers.unwrap_or_default();
-        let multi = wire.multi_value_headers.unwrap_or_default();
         Ok(Self {
             format,
-            method: method.ok_or(NotAnApiGatewayEvent)?.into_owned(),
-            path: path.ok_or(NotAnApiGatewayEvent)?.into_owned(),
-            stage: context.stage.map(JsonString::into_owned),
-            resource: resource.map(JsonString::into_owned),
-            request_id: context.request_id.and_then(|id| id.as_str().map(str::to_owned)),
-            headers: Headers {
-                authorization: multi.authorization.or(single.authorization),
-                content_type: multi.content_type.or(single.content_type),
-                content_encoding: multi.content_encoding.or(single.content_encoding),
-            },
-            body: wire.body.filter(|body| !body.0.is_empty()).map(|body| Body {
-                text: body.into_owned(),
-                is_base64: wire.is_base64_encoded.unwrap_or(false),
-            }),
+            method: method.ok_or(NotAnApiGatewayEvent)?,
+            path: path.ok_or(NotAnApiGatewayEvent)?,
+            stage: context.stage,
+            resource,
+            request_id: context.request_id,
+            body: wire.body.filter(|body| !body.is_empty()),
+            is_base64: wire.is_base64_encoded.unwrap_or(false),
+            headers: wire.headers.unwrap_or_default(),
+            multi_value_headers: wire.multi_value_headers.unwrap_or_default(),
         })
     }
-}
 
-impl<'de> Deserialize<'de> for Headers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Lines;
-
-        impl<'de> Visitor<'de> for Lines {
-            type Value = Headers;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-                formatter.write_str("a map of headers")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
-                let mut headers = Headers::default();
-                while let Some(name) = map.next_key::<JsonString>()? {
-                    let slot = if name.0.eq_ignore_ascii_case(b"authorization") {
-                        &mut headers.authorization
-                    } else if name.0.eq_ignore_ascii_case(b"content-type") {
-                        &mut headers.content_type
-                    } else if name.0.eq_ignore_ascii_case(b"content-encoding") {
-                        &mut headers.content_encoding
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                        continue;
-                    };
-                    if let Some(values) = map.next_value::<Option<HeaderValues>>()? {
-                        values.append_to(slot);
-                    }
-                }
-                Ok(headers)
-            }
+    /// A header's value. If it appears more than once, its values are joined with commas (RFC 9110, section 5.3). None of the
+    /// headers that the service reads may be a list, so a repeated one is invalid.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        let is_name = |found: &str| found.eq_ignore_ascii_case(name);
+        let many = self.multi_value_headers.iter().filter(|(found, _)| is_name(found));
+        let mut values: Vec<&str> = many
+            .flat_map(|(_, values)| values.iter().flatten())
+            .map(String::as_str)
+            .collect();
+        if values.is_empty() {
+            let single = self.headers.iter().filter(|(found, _)| is_name(found));
+            values = single.filter_map(|(_, value)| value.as_deref()).collect();
         }
-
-        deserializer.deserialize_map(Lines)
-    }
-}
-
-/// A header's value: a string in `headers`, a list of them in `multiValueHeaders`.
-struct HeaderValues(Vec<Vec<u8>>);
-
-impl HeaderValues {
-    fn append_to(self, slot: &mut Option<Vec<u8>>) {
-        for value in self.0 {
-            match slot {
-                Some(line) => {
-                    line.extend_from_slice(b", ");
-                    line.extend(value);
-                }
-                None => *slot = Some(value),
-            }
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for HeaderValues {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrMany;
-
-        impl<'de> Visitor<'de> for OneOrMany {
-            type Value = HeaderValues;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-                formatter.write_str("a header's value or a list of them")
-            }
-
-            fn visit_bytes<E>(self, value: &[u8]) -> Result<HeaderValues, E> {
-                Ok(HeaderValues(vec![value.to_vec()]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<HeaderValues, A::Error> {
-                let mut values = Vec::new();
-                while let Some(value) = seq.next_element::<JsonString>()? {
-                    values.push(value.into_owned());
-                }
-                Ok(HeaderValues(values))
-            }
-        }
-
-        deserializer.deserialize_bytes(OneOrMany)
+        (!values.is_empty()).then(|| values.join(", "))
     }
 }

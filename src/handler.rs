@@ -22,13 +22,13 @@ use crate::{
     budget,
     contact::{Contact, StoredContact},
     error::{Error, location},
-    event::{Body, Event, NotAnApiGatewayEvent, PayloadFormat},
+    event::{Event, NotAnApiGatewayEvent, PayloadFormat},
     log::RequestLog,
     new_contact::{InvalidBody, NewContact},
     store::{Access, Fault, Store, Written},
 };
 
-const PATH: &[u8] = b"/api/contacts";
+const PATH: &str = "/api/contacts";
 const MAX_BODY_BYTES: usize = 65_536;
 
 /// The contact to respond with, and whether this request created it.
@@ -76,19 +76,19 @@ async fn create_contact(store: &Store, event: Event, log: &mut RequestLog) -> Re
     if !is_the_path(&event) {
         return Err(Error::NoSuchPath);
     }
-    if event.method != b"POST" {
+    if event.method != "POST" {
         return Err(Error::MethodNotAllowed);
     }
-    let body = read_body(event.body)?;
     let key = event
-        .headers
-        .authorization
-        .and_then(|value| KeyHash::from_authorization(&value))
-        .ok_or(Error::MalformedKey)?;
-    if !event.headers.content_type.as_deref().is_none_or(is_json) {
+        .header("authorization")
+        .and_then(|value| KeyHash::from_authorization(value.as_bytes()));
+    let (content_type, encoding) = (event.header("content-type"), event.header("content-encoding"));
+    let body = read_body(event)?;
+    let key = key.ok_or(Error::MalformedKey)?;
+    if !content_type.is_none_or(|value| is_json(&value)) {
         return Err(Error::UnsupportedMediaType);
     }
-    if !event.headers.content_encoding.as_deref().is_none_or(is_identity) {
+    if !encoding.is_none_or(|value| is_identity(&value)) {
         return Err(Error::CompressedBody);
     }
 
@@ -143,54 +143,57 @@ fn is_the_path(event: &Event) -> bool {
         .stage
         .as_deref()
         .filter(|stage| !stage.is_empty())
-        .and_then(|stage| event.path.strip_prefix(b"/")?.strip_prefix(stage));
+        .and_then(|stage| event.path.strip_prefix('/')?.strip_prefix(stage));
     after_stage == Some(PATH)
 }
 
 /// The body's bytes, or why there are none. A body that is too large is a separate error, because it is checked first.
-fn read_body(body: Option<Body>) -> Result<Result<Vec<u8>, InvalidBody>, Error> {
-    let Some(Body { text, is_base64 }) = body else {
+fn read_body(event: Event) -> Result<Result<Vec<u8>, InvalidBody>, Error> {
+    let Some(text) = event.body else {
         return Ok(Err(InvalidBody::Missing));
     };
-    let bytes = if is_base64 {
-        // Four characters of base64 are three bytes, so a text that is too long can be refused without decoding it.
-        if text.len() > MAX_BODY_BYTES.div_ceil(3) * 4 {
-            return Err(Error::BodyTooLarge);
-        }
-        match BASE64.decode(text) {
-            Ok(bytes) => bytes,
-            Err(_) => return Ok(Err(InvalidBody::NotBase64)),
-        }
+    // Four characters of base64 are three bytes, so a text that is too long can be refused without decoding it.
+    let longest = if event.is_base64 {
+        MAX_BODY_BYTES.div_ceil(3) * 4
     } else {
-        text
+        MAX_BODY_BYTES
     };
-    if bytes.len() > MAX_BODY_BYTES {
+    if text.len() > longest {
         return Err(Error::BodyTooLarge);
     }
-    Ok(Ok(bytes))
+    let bytes = if event.is_base64 {
+        BASE64.decode(text)
+    } else {
+        Ok(text.into_bytes())
+    };
+    match bytes {
+        Ok(bytes) if bytes.len() > MAX_BODY_BYTES => Err(Error::BodyTooLarge),
+        Ok(bytes) => Ok(Ok(bytes)),
+        Err(_) => Ok(Err(InvalidBody::NotBase64)),
+    }
 }
 
 /// `application/json` or `application/*+json`, case-insensitive, with or without parameters.
-fn is_json(content_type: &[u8]) -> bool {
+fn is_json(content_type: &str) -> bool {
     let essence = content_type
-        .split(|&byte| byte == b';')
+        .split(';')
         .next()
         .unwrap_or_default()
         .trim_ascii()
         .to_ascii_lowercase();
-    let Some(subtype) = essence.strip_prefix(b"application/") else {
+    let Some(subtype) = essence.strip_prefix("application/") else {
         return false;
     };
     let is_token = subtype
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte));
-    subtype == b"json" || (is_token && subtype.len() > b"+json".len() && subtype.ends_with(b"+json"))
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+    subtype == "json" || (is_token && subtype.len() > "+json".len() && subtype.ends_with("+json"))
 }
 
 /// A `Content-Encoding` that changes nothing.
-fn is_identity(encoding: &[u8]) -> bool {
+fn is_identity(encoding: &str) -> bool {
     let encoding = encoding.trim_ascii();
-    encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity")
+    encoding.is_empty() || encoding.eq_ignore_ascii_case("identity")
 }
 
 /// A response, in the payload format of its event.
@@ -229,7 +232,7 @@ fn respond(format: PayloadFormat, result: Result<Success, Error>, mut log: Reque
                 _ => {}
             }
             log.finish(failure.status, failure.outcome);
-            (failure.status, json!({ "error": failure.sentence }).to_string())
+            (failure.status, json!({ "error": failure.message }).to_string())
         }
     };
     let status_code = i64::from(status.as_u16());

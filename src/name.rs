@@ -7,6 +7,8 @@
 //!
 //! The words come first, then one function for each rule, in the order of the contract.
 
+use std::fmt;
+
 use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{DefaultIgnorableCodePoint, GeneralCategory},
@@ -81,6 +83,19 @@ pub enum InvalidName {
     Damaged,
     /// A noncharacter.
     Noncharacter,
+}
+
+impl fmt::Display for InvalidName {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Empty => "must have at least one visible character",
+            Self::TooLong => "must have at most 200 characters",
+            Self::Control => "must not contain control characters",
+            Self::Bidi => "must not contain bidirectional embeddings, overrides or isolates",
+            Self::Damaged => text::DAMAGED,
+            Self::Noncharacter => "must not contain noncharacters, such as U+FFFF",
+        })
+    }
 }
 
 impl Name {

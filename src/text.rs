@@ -5,6 +5,10 @@
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
+/// What the caller is told of U+FFFD, which programs put where they can't read a text.
+pub(crate) const DAMAGED: &str =
+    "contains U+FFFD, the replacement character: its text was damaged before it arrived, so send UTF-8";
+
 /// A text in NFC with at most `max` characters (Unicode scalar values); `None` if it has more.
 pub(crate) fn nfc(text: &str, max: usize) -> Option<String> {
     if text.chars().nth(4 * max).is_some() {

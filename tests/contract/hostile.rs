@@ -100,13 +100,6 @@ async fn hostile_events_are_survived_in_bounded_memory() {
             }
         }));
     }
-    // Half a surrogate pair, which serde_json can't write but a caller can.
-    for event in with(&|event| event["body"] = json!("HALF")) {
-        events.push(event.replace("HALF", r"\ud800"));
-    }
-    for event in with(&|event| event["headers"]["x-half"] = json!("HALF")) {
-        events.push(event.replace("HALF", r"\ud800").replace("x-half", r"\udfff"));
-    }
     events.extend(with(&|event| event["body"] = json!(" ".repeat(5_000_000))));
     for event in events.iter().cycle().take(events.len() * 2) {
         survives(&service, event).await;

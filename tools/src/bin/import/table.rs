@@ -271,18 +271,18 @@ impl Table {
                 is_split_differently: name.is_split_differently,
                 parsed,
             }),
-            Err(InvalidBody::Fields(faults)) => {
+            Err(InvalidBody::Members(problems)) => {
                 let empty = [
                     (name.text.is_empty(), "name", "there is no name"),
                     (email.is_empty(), "email", "there is no address"),
                 ];
-                let words = |fault: &str| {
+                let words = |problem: &String| {
                     let instead = empty
                         .iter()
-                        .find(|(is_empty, member, _)| *is_empty && fault.starts_with(member));
-                    instead.map_or(fault.to_owned(), |(.., words)| (*words).to_owned())
+                        .find(|(is_empty, member, _)| *is_empty && problem.starts_with(member));
+                    instead.map_or(problem.clone(), |(.., words)| (*words).to_owned())
                 };
-                Err(faults.into_iter().map(words).collect::<Vec<_>>().join("; "))
+                Err(problems.iter().map(words).collect::<Vec<_>>().join("; "))
             }
             Err(_) => Err("the row can't be sent as a request".to_owned()),
         }
