@@ -87,14 +87,14 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error));
         // cargo-lambda's is below a path with the function's name.
-        let router = routes
+        let app = routes
             .clone()
             .nest("/.rt/create-contact", routes)
             .layer(DefaultBodyLimit::disable())
             .with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move {
             // `serve` returns no error: it goes on after one.
-            let _ = axum::serve(listener, router).await;
+            let _ = axum::serve(listener, app).await;
         });
         Ok(Self {
             address,
