@@ -7,7 +7,7 @@
 use std::{collections::HashMap, fmt};
 
 use lambda_runtime::Diagnostic;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 /// The two payload formats of API Gateway's Lambda proxy integrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,9 @@ pub enum PayloadFormat {
     /// 2.0: HTTP APIs and function URLs.
     V2,
 }
+
+/// An invocation's payload: an event of API Gateway, or anything else.
+pub struct Payload(pub Result<Event, NotAnApiGatewayEvent>);
 
 /// The parts of an event that the service reads. Every text is as the caller sent it.
 pub struct Event {
@@ -96,14 +99,18 @@ struct WireHttp {
     method: Option<String>,
 }
 
-impl Event {
-    /// Reads an invocation's payload.
-    ///
-    /// # Errors
-    ///
-    /// It isn't an API Gateway proxy event of payload format 1.0 or 2.0.
-    pub fn parse(payload: &str) -> Result<Self, NotAnApiGatewayEvent> {
-        let wire: Wire = serde_json::from_str(payload).map_err(|_| NotAnApiGatewayEvent)?;
+impl<'de> Deserialize<'de> for Payload {
+    /// Never fails, so the runtime library reports no error that would quote the payload.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let event = Wire::deserialize(deserializer).map_err(|_| NotAnApiGatewayEvent);
+        Ok(Self(event.and_then(Event::try_from)))
+    }
+}
+
+impl TryFrom<Wire> for Event {
+    type Error = NotAnApiGatewayEvent;
+
+    fn try_from(wire: Wire) -> Result<Self, NotAnApiGatewayEvent> {
         let context = wire.request_context;
         if context.elb.is_some() || wire.authorizer.is_some() {
             return Err(NotAnApiGatewayEvent);
@@ -126,7 +133,9 @@ impl Event {
             multi_value_headers: wire.multi_value_headers.unwrap_or_default(),
         })
     }
+}
 
+impl Event {
     /// A header's value. If it appears more than once, its values are joined with commas (RFC 9110, section 5.3). None of the
     /// headers that the service reads may be a list, so a repeated one is invalid.
     #[must_use]

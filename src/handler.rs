@@ -15,14 +15,14 @@ use lambda_http::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
 };
 use serde::Serialize;
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 
 use crate::{
     api_key::KeyHash,
     budget,
     contact::{Contact, StoredContact},
     error::{Error, location},
-    event::{Event, NotAnApiGatewayEvent, PayloadFormat},
+    event::{Event, NotAnApiGatewayEvent, Payload, PayloadFormat},
     log::RequestLog,
     new_contact::{InvalidBody, NewContact},
     store::{Access, Fault, Store, Written},
@@ -45,11 +45,10 @@ struct Success {
 /// The payload isn't an API Gateway proxy event. Then there is no caller to respond to, and the invocation fails.
 pub async fn handle(
     store: &Store,
-    LambdaEvent { payload, context }: LambdaEvent<Box<RawValue>>,
+    LambdaEvent { payload, context }: LambdaEvent<Payload>,
 ) -> Result<Response, NotAnApiGatewayEvent> {
     let time = budget::for_request(context.deadline(), SystemTime::now());
-    let event = Event::parse(payload.get())?;
-    drop(payload);
+    let event = payload.0?;
     let format = event.format;
     let mut log = RequestLog::start(context.request_id, event.request_id.clone());
     let usage = log.usage.clone();
