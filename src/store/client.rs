@@ -6,7 +6,7 @@
 use aws_sdk_dynamodb::{
     Client,
     config::{
-        BehaviorVersion, Credentials, Region, SharedHttpClient, StalledStreamProtectionConfig,
+        BehaviorVersion, Credentials, Region, SharedHttpClient, SharedInterceptor, StalledStreamProtectionConfig,
         retry::{RetryConfig, RetryPartition, TokenBucket},
         timeout::TimeoutConfig,
     },
@@ -49,7 +49,7 @@ pub(super) fn client(config: &Config) -> Client {
         None,
         "environment",
     );
-    let sdk = aws_sdk_dynamodb::config::Builder::new()
+    let mut sdk = aws_sdk_dynamodb::config::Builder::new()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(config.region.clone()))
         .credentials_provider(credentials)
@@ -58,10 +58,11 @@ pub(super) fn client(config: &Config) -> Client {
         .retry_config(retries)
         .retry_partition(quota)
         .retry_classifier(TransientErrors)
-        .interceptor(CountAttempts)
-        .interceptor(RefuseEmptyResponses)
         // Each attempt has a timeout, so watching its throughput isn't needed.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    // Nothing disables these, so the SDK needn't look whether something did, which it would before each of their hooks.
+    sdk.push_interceptor(SharedInterceptor::permanent(CountAttempts));
+    sdk.push_interceptor(SharedInterceptor::permanent(RefuseEmptyResponses));
     let sdk = match &config.endpoint {
         Endpoint::Url(url) => sdk.endpoint_url(url),
         &Endpoint::Region { fips, dual_stack } => sdk.use_fips(fips).use_dual_stack(dual_stack),
