@@ -3,10 +3,13 @@
 //! It is built without `aws-config`, which would read profiles and set up credential providers that a function never needs,
 //! and so make every start slower.
 
+use std::sync::OnceLock;
+
 use aws_sdk_dynamodb::{
     Client,
     config::{
         BehaviorVersion, Credentials, Region, SharedHttpClient, SharedInterceptor, StalledStreamProtectionConfig,
+        endpoint::{DefaultResolver, Endpoint, EndpointFuture, Params, ResolveEndpoint},
         retry::{RetryConfig, RetryPartition, TokenBucket},
         timeout::TimeoutConfig,
     },
@@ -23,7 +26,7 @@ use super::{
 };
 use crate::{
     budget,
-    config::{Config, Endpoint},
+    config::{self, Config},
 };
 
 /// Builds the client that a configuration describes.
@@ -59,13 +62,14 @@ pub(super) fn client(config: &Config) -> Client {
         .retry_partition(quota)
         .retry_classifier(TransientErrors)
         // Each attempt has a timeout, so watching its throughput isn't needed.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .endpoint_resolver(ResolveOnce::default());
     // Nothing disables these, so the SDK needn't look whether something did, which it would before each of their hooks.
     sdk.push_interceptor(SharedInterceptor::permanent(CountAttempts));
     sdk.push_interceptor(SharedInterceptor::permanent(RefuseEmptyResponses));
     let sdk = match &config.endpoint {
-        Endpoint::Url(url) => sdk.endpoint_url(url),
-        &Endpoint::Region { fips, dual_stack } => sdk.use_fips(fips).use_dual_stack(dual_stack),
+        config::Endpoint::Url(url) => sdk.endpoint_url(url),
+        &config::Endpoint::Region { fips, dual_stack } => sdk.use_fips(fips).use_dual_stack(dual_stack),
     };
     Client::from_conf(sdk.build())
 }
@@ -87,6 +91,26 @@ fn http_client(roots: &[u8]) -> SharedHttpClient {
         .build();
     let connector = SharedHttpConnector::new(connector);
     http_client_fn(move |_, _| connector.clone())
+}
+
+/// Resolves DynamoDB's endpoint once. The SDK's own resolver remembers the endpoint of the last call's table, and two calls in
+/// turn never name the same. The table matters only for endpoints of an account, which need an account id in the credentials.
+#[derive(Debug, Default)]
+struct ResolveOnce {
+    resolver: DefaultResolver,
+    endpoint: OnceLock<Endpoint>,
+}
+
+impl ResolveEndpoint for ResolveOnce {
+    fn resolve_endpoint<'a>(&'a self, params: &'a Params) -> EndpointFuture<'a> {
+        match self.endpoint.get() {
+            Some(endpoint) => EndpointFuture::ready(Ok(endpoint.clone())),
+            None => EndpointFuture::new(async {
+                let endpoint = self.resolver.resolve_endpoint(params).await?;
+                Ok(self.endpoint.get_or_init(|| endpoint).clone())
+            }),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -133,7 +157,7 @@ mod tests {
                     secret_access_key: "s".to_owned(),
                     session_token: None,
                 },
-                endpoint: Endpoint::Region { fips, dual_stack },
+                endpoint: config::Endpoint::Region { fips, dual_stack },
                 roots: vec![],
             };
             let host = Host::default();
