@@ -114,7 +114,7 @@ async fn serve(options: Options) -> Result<(), String> {
     // Everything that can fail is done before anything is printed.
     let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|error| {
         format!(
-            "can't listen on port {}: {error}. --port 0 picks a free port.",
+            "can't listen on port {}: {error}. To use a free port: cargo run --example local -- --port 0",
             options.port
         )
     })?;
