@@ -27,6 +27,9 @@ pub const REJECTED_COLUMNS: [&str; 2] = ["rejected line", "rejected because"];
 const LAST_FIRST: &str =
     "the last name comes first in this column, but it isn't clear where it ends: write a comma after it";
 
+const CONTRADICTION: &str = "the full name doesn't have the first name in it: correct one of them, or say with --name-column which \
+                             column to use";
+
 /// A CSV file with a header that has the columns of a contact.
 pub struct Table {
     /// The file.
@@ -323,10 +326,11 @@ impl Table {
                 }
             }
             // First names without last names, and full names that may have them.
-            None if columns.get(Role::Last).is_none() && !full.is_empty() => match other_half(&full, &parts.first) {
-                Some(last) => parts.last = last.to_owned(),
-                None => return self.full_name(full),
-            },
+            None if columns.get(Role::Last).is_none() && !full.is_empty() && full != parts.first => {
+                other_half(&full, &parts.first)
+                    .ok_or(CONTRADICTION)?
+                    .clone_into(&mut parts.last);
+            }
             None => {}
         }
         Ok(parts.text())
