@@ -166,10 +166,9 @@ impl Columns {
         if columns.emails.is_empty() {
             return Err(Unclear::NoEmail);
         }
-        columns.insert(
-            Role::Title,
-            header.iter().find(|column| column.role == Some(Role::Title)).cloned(),
-        );
+        for role in [Role::Prefix, Role::Title] {
+            columns.insert(role, header.iter().find(|column| column.role == Some(role)).cloned());
+        }
         let used = columns.names.values().chain(&columns.emails);
         let used: HashSet<usize> = used.map(|column| column.index).collect();
         header.retain(|column| !used.contains(&column.index) && !column.title.is_empty());
@@ -213,6 +212,7 @@ impl Columns {
         let shown = |(role, column): (&Role, &Column)| {
             let note = match role {
                 Role::Title => " (not used)",
+                Role::Prefix => " (used if it is one such as van der)",
                 Role::Name if is_last_first(&column.title) => " (last name first)",
                 _ => "",
             };

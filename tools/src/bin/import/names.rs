@@ -16,6 +16,8 @@ pub struct Parts {
     pub first: String,
     /// Middle names; they join the first.
     pub middle: String,
+    /// What comes before the name, if it is a form of address, or before the last name.
+    pub prefix: String,
     /// What comes before the last name.
     pub particle: String,
     /// Last name.
@@ -39,15 +41,16 @@ impl Parts {
     /// The text that is split into these parts. If there is none, one with the same first name, or else all parts with spaces
     /// between them.
     pub fn text(&self) -> Text {
-        let (before, after) = if is_particle(&self.suffix) {
-            (self.suffix.as_str(), "")
+        let after = if is_particle(&self.suffix) {
+            ""
         } else {
-            ("", self.suffix.as_str())
+            self.suffix.as_str()
         };
         let first = joined(&[&self.first, &self.middle], " ");
         let last = joined(&[&self.last, &self.second_last], " ");
         // Some columns of last names repeat the prefix.
-        let prefix = joined(&[before, &self.particle], " ");
+        let particles = [&self.prefix, &self.suffix].map(|part| if is_particle(part) { part } else { "" });
+        let prefix = joined(&[particles[0], particles[1], &self.particle], " ");
         let last = if last.starts_with(&format!("{prefix} ")) {
             last
         } else {
@@ -99,11 +102,11 @@ fn without_commas(text: &str) -> String {
     normalised(&text.replace(COMMAS, " "))
 }
 
-/// Whether a suffix is one that comes before last names, such as a German `Namenszusatz`: to the service, it belongs to what follows.
-fn is_particle(suffix: &str) -> bool {
-    let suffix = normalised(suffix);
-    let last = format!("{suffix} B");
-    !suffix.is_empty() && Name::parse(&format!("A {last}")).is_ok_and(|name| name.last() == Some(&last))
+/// Whether a part comes before last names, such as a German `Namenszusatz`: to the service, it belongs to what follows.
+fn is_particle(part: &str) -> bool {
+    let part = normalised(part);
+    let last = format!("{part} B");
+    !part.is_empty() && Name::parse(&format!("A {last}")).is_ok_and(|name| name.last() == Some(&last))
 }
 
 /// What is left of a full name without one half of it: `Gabriel` of `Gabriel García Márquez` and of `García Márquez, Gabriel`.
@@ -389,11 +392,16 @@ mod tests {
     }
 
     #[test]
-    fn a_suffix_that_is_a_particle_comes_before_the_last_name() {
-        for (suffix, text) in [("von der", "Ludwig von der Heide"), ("Jr.", "Ludwig Heide, Jr.")] {
+    fn a_prefix_or_suffix_that_is_a_particle_comes_before_the_last_name() {
+        for (prefix, suffix, text) in [
+            ("Dr.", "von der", "Ludwig von der Heide"),
+            ("von der", "", "Ludwig von der Heide"),
+            ("Dr.", "Jr.", "Ludwig Heide, Jr."),
+        ] {
             let parts = Parts {
                 first: "Ludwig".to_owned(),
                 last: "Heide".to_owned(),
+                prefix: prefix.to_owned(),
                 suffix: suffix.to_owned(),
                 ..Parts::default()
             };

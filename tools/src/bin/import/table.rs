@@ -301,6 +301,7 @@ impl Table {
         let mut parts = Parts {
             first: cell(Role::First)?,
             middle: cell(Role::Middle)?,
+            prefix: cell(Role::Prefix)?,
             particle: cell(Role::Particle)?,
             last: cell(Role::Last)?,
             second_last: cell(Role::SecondLast)?,

@@ -12,12 +12,14 @@ pub enum Role {
     Name,
     First,
     Middle,
+    /// A form of address such as `Dr.`, which is not used, or what comes before the last name.
+    Prefix,
     /// Comes before the last name, in a column of its own in Dutch exports.
     Particle,
     Last,
     SecondLast,
     Suffix,
-    /// Not used: `Dr.` and `Ms.` are not part of a name here.
+    /// Not used: `Ms.` is not part of a name here.
     Title,
     /// A person's main address.
     Email,
@@ -28,11 +30,12 @@ pub enum Role {
 }
 
 /// What each role is called, also in `titles.txt`, and the option that names its column.
-const ROLES: [(Role, &str, &str); 12] = [
+const ROLES: [(Role, &str, &str); 13] = [
     (Role::NameOrPart, "name or part", "--name-column"),
     (Role::Name, "full name", "--name-column"),
     (Role::First, "first name", "--first-name-column"),
     (Role::Middle, "middle name", "--middle-name-column"),
+    (Role::Prefix, "prefix", ""),
     (Role::Particle, "last-name prefix", "--last-name-prefix-column"),
     (Role::Last, "last name", "--last-name-column"),
     (Role::SecondLast, "second last name", "--second-last-name-column"),
