@@ -130,7 +130,11 @@ impl Table {
                 self.header.line
             ));
         }
-        let unused = self.columns.unused.iter();
+        let unused = self
+            .columns
+            .unused
+            .iter()
+            .filter(|column| column.index >= self.own_columns());
         let candidates: Vec<&Column> = unused
             .filter(|column| candidates.get(column.index) == Some(&true))
             .collect();
@@ -410,6 +414,29 @@ mod tests {
         ] {
             let table = find(&format!("{header}\n7,because,Ann,ann@acme.de\n")).unwrap();
             assert_eq!(table.is_rejected(), is_rejected, "{header}");
+        }
+    }
+
+    #[test]
+    fn first_names_alone_are_asked_about_if_another_column_may_have_the_last_names() {
+        for (header, row, is_asked) in [
+            ("first name,email,family", "Ann,ann@acme.de,Lee", true),
+            ("first name,email,family", "Ann,ann@acme.de,", false),
+            ("first name,email,phone", "Ann,ann@acme.de,+49 30", false),
+            (
+                "first name,email,since,other",
+                "Ann,ann@acme.de,2 May 2025,bob@acme.de",
+                false,
+            ),
+            ("first name,last name,email,town", "Ann,,ann@acme.de,Bonn", false),
+            (
+                "rejected line,rejected because,first name,email",
+                "7,why,Ann,ann@acme.de",
+                false,
+            ),
+        ] {
+            let checked = find(&format!("{header}\n{row}\n")).unwrap().check();
+            assert_eq!(checked.is_err(), is_asked, "{header}: {checked:?}");
         }
     }
 }
