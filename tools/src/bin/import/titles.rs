@@ -51,8 +51,7 @@ const LAST_FIRST: &str = ", last name first";
 const LAST_FIRST_LANGUAGES: [&str; 3] = ["hu", "ja", "zh"];
 
 /// Words in parentheses or brackets after a title that say nothing about what is in the column.
-const NOTES: &str =
-    "required optional mandatory readonly pflicht pflichtfeld obligatoire obligatorio verplicht 必須 必填 漢字";
+const NOTES: &str = "required optional enteremail mandatory readonly pflicht pflichtfeld obligatoire obligatorio verplicht 必須 必填 漢字";
 
 impl Role {
     /// What it is called.
