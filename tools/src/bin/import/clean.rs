@@ -238,6 +238,7 @@ mod tests {
             "Ann%20Lee",
             r"Jos\u00e9",
             "4711",
+            "‹",
         ] {
             assert!(doubt_about_name(name, ',').is_some(), "{name}");
         }

@@ -25,6 +25,8 @@ const MULTI_BYTE: [&Encoding; 4] = [GBK, SHIFT_JIS, EUC_KR, BIG5];
 const SIGNS: &str = "£¥€¤¢¦§¨¬¯±²³¹µ¶¸¡¼½¾×÷‰ƒˆ˜√∂∆∏∑∞∫≈≠≤≥◊ⁿ";
 /// Signs that no name has between two letters: `J„ger` for Jäger.
 const SIGNS_WITHIN: &str = "‚„†‡";
+/// Signs that no name has between two letters of ASCII: `J”rg` for Jörg. Hebrew has them between letters.
+const SIGNS_WITHIN_ASCII: &str = "“”";
 /// What comes before a capital within a word: `Ó hÓgáin`, `McÉvoy`.
 const BEFORE_CAPITALS: [&str; 15] = [
     "h", "n", "t", "o", "d", "l", "mc", "mac", "de", "di", "da", "du", "la", "le", "van",
@@ -118,15 +120,15 @@ fn script(c: char) -> Option<u32> {
 
 fn has_signs(word: &str) -> bool {
     let chars: Vec<char> = word.chars().collect();
-    let is_letter = |index: Option<usize>| {
-        let c = index.and_then(|index| chars.get(index));
-        c.is_some_and(|c| c.is_alphabetic())
-    };
+    let at = |index: Option<usize>| index.and_then(|index| chars.get(index)).copied().unwrap_or(' ');
     // Box drawings are what the code pages of DOS have above the letters; private characters are one program's alone.
     let is_never_right = |c: char| matches!(c, '\u{2500}'..='\u{259f}' | '\u{e000}'..='\u{f8ff}');
     chars.iter().enumerate().any(|(index, &c)| {
-        let (before, after) = (is_letter(index.checked_sub(1)), is_letter(Some(index + 1)));
-        is_never_right(c) || SIGNS.contains(c) && (before || after) || SIGNS_WITHIN.contains(c) && before && after
+        let (before, after) = (at(index.checked_sub(1)), at(Some(index + 1)));
+        is_never_right(c)
+            || SIGNS.contains(c) && (before.is_alphabetic() || after.is_alphabetic())
+            || SIGNS_WITHIN.contains(c) && before.is_alphabetic() && after.is_alphabetic()
+            || SIGNS_WITHIN_ASCII.contains(c) && before.is_ascii_alphabetic() && after.is_ascii_alphabetic()
     })
 }
 
@@ -222,6 +224,13 @@ mod tests {
             ("J÷rg", "Jörg"),
             ("Mⁿller", "Müller"),
             ("J„ger", "Jäger"),
+            ("J”rg", "Jörg"),
+            ("ÍõÐ¡Ã÷", "王小明"),
+            ("¤ý¤p©ú", "王小明"),
+            ("±èÃ¶¼ö", "김철수"),
+            ("ŽR“c", "山田"),
+            ("Ãéþñãïò", "Γιώργος"),
+            ("ãåã ëäï", "דוד כהן"),
             ("GarcÌa", "García"),
             ("JosŽ", "José"),
             ("JosÚ", "José"),

@@ -4,7 +4,7 @@
 /// Swedish, Finnish, Italian, Portuguese, Polish, Czech, Hungarian, Russian, Turkish, Japanese, Chinese. Words that are names too,
 /// such as `blank`, `leer` and `tom`, are not in here: programs write them in brackets.
 const NOTHING: [&str; 19] = [
-    "n/a|n.a.|n.a|n. a.|n/d|n.d.|n. d.|\\n|undefined|<nil>|tbd|tbc|tba|xxx|xxxx",
+    "n/a|n.a.|array|n.a|n. a.|n/d|n.d.|n. d.|\\n|undefined|<nil>|tbd|tbc|tba|xxx|xxxx",
     "unknown|not available|not applicable|not provided|not specified|not set|not given|no name|noname|no first name|no last \
      name|no data|no value|anonymous|loading...",
     "unbekannt|k.a.|k. a.|k.a|keine angabe|keine angaben|nicht angegeben|nicht verfügbar|nicht vorhanden|ohne namen|kein \
@@ -31,8 +31,8 @@ const NOTHING: [&str; 19] = [
     "未知|无|無|不详|不詳|未提供|未填写|未填|暂无|佚名|匿名|不适用|不適用|加载中",
 ];
 /// The same, written exactly so: in another case they are names.
-const NOTHING_IN_THIS_CASE: [&str; 13] = [
-    "NULL", "null", "NA", "NaN", "nan", "NAN", "nil", "NIL", "None", "none", "NONE", "brak", "yok",
+const NOTHING_IN_THIS_CASE: [&str; 15] = [
+    "NULL", "null", "NA", "NaN", "nan", "NAN", "nil", "NIL", "None", "none", "NONE", "FALSE", "false", "brak", "yok",
 ];
 /// What templates that were never filled in have around a field's name, and what programs have around a word for nothing.
 const AROUND: [(&str, &str); 7] = [
@@ -51,13 +51,15 @@ pub fn is_placeholder(cell: &str) -> bool {
         let inner = cell.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
         inner.is_some_and(|inner| !inner.contains(close.chars().next_back().unwrap_or_default()) || close == &"}")
     };
-    is_formula_error(cell)
-        || !cell.is_empty() && !cell.contains(char::is_alphanumeric)
+    let words = || cell.split([' ', ',']).filter(|word| !word.is_empty());
+    is_formula(cell)
+        || !cell.is_empty() && cell.chars().all(|c| c.is_ascii_punctuation() || "–—…".contains(c))
         || AROUND.iter().any(is_in_brackets)
-        // `Ann [not provided]`, `undefined undefined`, and `Ann null` beside `Ann Null`.
+        // `Ann [not provided]`, `undefined undefined`, `Ann N/A`, and `Ann null` beside `Ann Null`.
         || cell.split(['(', ')', '[', ']']).any(is_nothing)
-        || cell.contains(' ') && cell.split(' ').all(is_nothing)
-        || cell.contains(char::is_uppercase) && cell.split(' ').any(|word| ["undefined", "null", "NaN"].contains(&word))
+        || cell.contains(' ') && words().all(is_nothing)
+        || words().any(|word| word.contains('/') && is_nothing(word))
+        || cell.contains(char::is_uppercase) && words().any(|word| ["undefined", "null", "NaN"].contains(&word))
 }
 
 fn is_nothing(text: &str) -> bool {
@@ -66,8 +68,8 @@ fn is_nothing(text: &str) -> bool {
         || NOTHING.iter().any(|words| words.split('|').any(|word| word == lower))
 }
 
-/// `#NAME?` and `########` in any language, and `LibreOffice`'s `Err:502`.
-fn is_formula_error(cell: &str) -> bool {
+/// A formula, `#NAME?` and `########` in any language, and `LibreOffice`'s `Err:502`.
+fn is_formula(cell: &str) -> bool {
     let is_error_number = |(word, number): (&str, &str)| {
         let (word, number) = (word.trim_end(), number.trim_start());
         !word.is_empty()
@@ -79,7 +81,10 @@ fn is_formula_error(cell: &str) -> bool {
     let begins_as_one = cell
         .strip_prefix('#')
         .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
-    begins_as_one || cell.split(' ').any(is_error) || cell.split_once(':').is_some_and(is_error_number)
+    begins_as_one
+        || cell.starts_with('=')
+        || cell.split(' ').any(is_error)
+        || cell.split_once(':').is_some_and(is_error_number)
 }
 
 #[cfg(test)]
@@ -138,6 +143,9 @@ mod tests {
             "null null",
             "Ann undefined",
             "Ann null",
+            "null, null",
+            "N/A Lee",
+            "=VLOOKUP(A2;B:C;2)",
             "Loading…",
         ] {
             assert!(is_placeholder(text), "{text}");
