@@ -13,10 +13,11 @@ const COMMAND: [&str; 2] = [
 ];
 
 /// The lines of a terminal after this output, without the blank ones below it.
-fn screen(output: &[u8]) -> Vec<String> {
-    let mut terminal = vt100::Parser::new(60, COLUMNS, 0);
+pub fn screen(output: &[u8], columns: u16) -> Vec<String> {
+    let mut terminal = vt100::Parser::new(60, columns, 0);
     terminal.process(output);
-    let mut lines: Vec<String> = terminal.screen().rows(0, COLUMNS).collect();
+    let rows = terminal.screen().rows(0, columns);
+    let mut lines: Vec<String> = rows.map(|row| row.trim_end().to_owned()).collect();
     lines.truncate(
         lines
             .iter()
@@ -64,7 +65,7 @@ async fn the_picture_is_what_an_import_shows_at_a_terminal() {
         .replace(&local.url, "http://127.0.0.1:3000")
         .replace(env!("CARGO_BIN_EXE_import"), "target/debug/import");
     let command = COMMAND.map(str::to_owned);
-    let picture = svg(&[&command[..], &screen(shown.as_bytes())].concat());
+    let picture = svg(&[&command[..], &screen(shown.as_bytes(), COLUMNS)].concat());
     let path = root.join("docs/import.svg");
     if env::var_os("NEW_PICTURE").is_some() {
         fs::write(&path, &picture).unwrap();

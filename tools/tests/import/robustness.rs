@@ -24,7 +24,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{CONTACT, KEY, LocalRun, WORKSPACE, faulty_with, file, into, rejected, rejects, rows, stub, summary};
+use crate::{
+    CONTACT, KEY, LocalRun, WORKSPACE, at_a_terminal, faulty_with, file, into, picture::screen, rejected, rejects,
+    rows, stub, summary,
+};
 
 fn said(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -549,6 +552,35 @@ async fn ctrl_c_is_acknowledged_at_once_and_a_second_one_still_gives_the_report(
         "{rows:?}"
     );
     assert!(said(&output.stdout).contains("The import stopped: the import was interrupted."));
+}
+
+#[tokio::test]
+async fn progress_and_the_hint_after_ctrl_c_have_a_line_each_on_a_terminal_of_80_columns() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, rows(50));
+    // It accepts connections and never responds.
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut command = into(&url, &path);
+    let mut child = at_a_terminal(command.arg("--yes"), 80).spawn().unwrap();
+    let (mut keyboard, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    let mut lines_with = async |words: &str| loop {
+        let lines = screen(&shown, 80);
+        if lines.iter().any(|line| line.contains(words)) {
+            break lines;
+        }
+        assert!(output.read_buf(&mut shown).await.unwrap() > 0, "{words}: {lines:?}");
+    };
+    let lines = lines_with("0 of 50 rows, 0/s").await;
+    assert!(lines.last().unwrap().ends_with("0 of 50 rows, 0/s"), "{lines:?}");
+    keyboard.write_all(b"\x03").await.unwrap();
+    let hint = "Interrupted: waiting up to 10s for responses. Ctrl-C again stops at once.";
+    let lines = lines_with(hint).await;
+    assert!(lines.contains(&hint.to_owned()), "{lines:?}");
+    keyboard.write_all(b"\x03").await.unwrap();
+    let lines = lines_with("The import stopped: the import was interrupted.").await;
+    assert!(lines.contains(&hint.to_owned()), "{lines:?}");
 }
 
 const KILLS: usize = 20;
