@@ -300,7 +300,7 @@ async fn the_page_shows_what_the_import_does() {
     assert_eq!(as_shown(&dry), block(&page, "examples/contacts.csv: 8 rows"));
 
     let mut run = import(sample);
-    // The README's commands use the first workspace.
+    // The README's first contact is in the first workspace.
     run.args([
         "--url",
         &local.url,
