@@ -4,7 +4,8 @@
     check_template.py TRANSLATED.json REQUEST_LINES.jsonl
 
 The first comes from translate_template.py, the second from `cargo test --test request_lines`. Prints every problem that it finds.
-check_alarms.py checks the alarms' thresholds and expressions.
+check_alarms.py checks the alarms' thresholds and expressions. What would break a deployment, a response or a test isn't checked here:
+the tables' keys, the alias, the route.
 """
 
 import json
@@ -93,19 +94,9 @@ for name, permission in of_type("AWS::Lambda::Permission").items():
     check(permission["Principal"] == "apigateway.amazonaws.com", f"{name} lets {permission['Principal']} call")
     check("${__ApiId__}" in permission["SourceArn"]["Fn::Sub"][0], f"{name} lets any API call")
 
-# Tables: the contract's keys, and everything that keeps data from being lost.
-TABLES = {
-    "ContactsTable": {"workspaceId": "HASH", "emailKey": "RANGE"},
-    "ApiKeysTable": {"keyHash": "HASH"},
-    "WorkspacesTable": {"workspaceId": "HASH"},
-}
+# Tables: everything that keeps data from being lost, and their cost from growing.
 tables = of_type("AWS::DynamoDB::Table")
-check(set(tables) == set(TABLES), f"the tables are {sorted(tables)}")
 for name, table in tables.items():
-    keys = {key["AttributeName"]: key["KeyType"] for key in table["KeySchema"]}
-    check(keys == TABLES.get(name), f"{name} has the key {keys}")
-    types = {key["AttributeName"]: key["AttributeType"] for key in table["AttributeDefinitions"]}
-    check(types == dict.fromkeys(keys, "S"), f"{name} has the key attributes {types}")
     check(table["BillingMode"] == "PAY_PER_REQUEST", f"{name} is not billed on demand")
     check(len(table.get("OnDemandThroughput", {})) == 2, f"{name} has no ceiling")
     recovery = {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": {"Ref": "RecoveryPeriodInDays"}}
@@ -125,7 +116,6 @@ check(ttl == {"AttributeName": "expiresAt", "Enabled": True}, f"ApiKeysTable has
 
 # The function and its deployment.
 function = resources["CreateContactFunction"]["Properties"]
-check(function["Role"] == arn("CreateContactRole"), "the function has another role")
 check(8 < function["Timeout"] < 30, "Lambda or API Gateway gives up before the function does")
 check(function["Architectures"] == ["arm64"], "the function is not on arm64")
 check(function["LoggingConfig"]["LogFormat"] == "JSON", "the function's log is not JSON")
@@ -138,7 +128,6 @@ for name, group in of_type("AWS::Logs::LogGroup").items():
     check("RetentionInDays" in group, f"{name} is kept for ever")
     check(group.get("LogGroupClass", "STANDARD") == "STANDARD", f"{name}: its class has no metric filters")
 aliases = [resource for resource in resources.values() if resource["Type"] == "AWS::Lambda::Alias"]
-check([alias["Properties"]["Name"] for alias in aliases] == ["live"], "there is no alias `live`")
 check(all("CodeDeployLambdaAliasUpdate" in alias.get("UpdatePolicy", {}) for alias in aliases), "the alias moves at once")
 (group,) = of_type("AWS::CodeDeploy::DeploymentGroup").values()
 canary = group["DeploymentConfigName"]["Fn::Sub"][1]["ConfigName"]
@@ -148,13 +137,9 @@ check(group["ServiceRoleArn"] == arn("DeploymentRole"), "the deployment has anot
 rollback = [alarm["Name"]["Ref"] for alarm in group["AlarmConfiguration"]["Alarms"]]
 
 # The API.
-check(list(resources["HttpApi"]["Properties"]["Body"]["paths"]) == ["/api/contacts"], "the API has other paths")
-methods = list(resources["HttpApi"]["Properties"]["Body"]["paths"]["/api/contacts"])
-check(methods == ["x-amazon-apigateway-any-method"], f"the route has the methods {methods}")
 integration = json.dumps(resources["HttpApi"]["Properties"]["Body"]["paths"])
 check("${CreateContactFunctionAliaslive}" in integration, "the API doesn't call the alias")
 (stage,) = of_type("AWS::ApiGatewayV2::Stage").values()
-check(stage["StageName"] == "$default", f"the stage is {stage['StageName']}")
 limits = {"ThrottlingRateLimit": {"Ref": "RequestsPerSecond"}, "ThrottlingBurstLimit": {"Ref": "RequestBurst"}}
 check(stage["DefaultRouteSettings"].items() >= limits.items(), "the API is not throttled")
 (server,) = resources["HttpApi"]["Properties"]["Body"].get("servers", [{}])

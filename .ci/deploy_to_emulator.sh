@@ -1,11 +1,7 @@
 #!/usr/bin/env bash
-# Deploys the service and operates it as docs/operations says, on ministack: an emulator of AWS that supports CloudFormation,
-# enforces IAM and runs the function. The release build runs, whatever architecture the template names.
-#
-#     .ci/deploy_to_emulator.sh              runs the steps below, where possible with the page's own commands
-#     .ci/deploy_to_emulator.sh mutations    removes each permission, variable and route, one at a time: each removal must be detected
-#
-# Everything listens on 127.0.0.1 and ends with this script.
+# Deploys the service and operates it as docs/operations says, where possible with the pages' own commands, on ministack: an emulator
+# of AWS that supports CloudFormation, enforces IAM and runs the function. The release build runs, whatever architecture the template
+# names. Everything listens on 127.0.0.1 and ends with this script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -17,7 +13,7 @@ processes=()
 end() {
     local code=$?
     [ ${#processes[@]} = 0 ] || kill "${processes[@]}" 2>/dev/null || true
-    [ $code = 0 ] || tail -n 5 "$work/sam.log" "$work/emulator.log" >&2 || true
+    [ $code = 0 ] || tail -n 5 "$work"/{sam,emulator,smoke}.log >&2 || true
     rm -rf "$work"
 }
 trap end EXIT
@@ -102,16 +98,19 @@ page() {
         /^#/ { inside = ($0 ~ "^#+ " heading "$"); block = 0; code = 0; next }
         inside && /^    / { if (!code) { block++; code = 1 } if (block == wanted) print substr($0, 5); next }
         inside && !/^$/ { code = 0 }
-    ' docs/operations/*.md | grep . || die "docs/operations has no commands under \"$1\""
+    ' docs/operations/*.md | grep . || die "docs/operations has no block ${2:-1} of commands under \"$1\""
+}
+physical() {
+    aws cloudformation describe-stack-resource --stack-name "$STACK" --logical-resource-id "$1" \
+        --query StackResourceDetail.PhysicalResourceId --output text
 }
 use_stack() {
     STACK=create-contact-dev
     eval "$(page 'The names of your stack')"
-    CONTACTS_URL=$AWS_ENDPOINT_URL/_aws/execute-api/$(aws cloudformation describe-stack-resource --stack-name "$STACK" \
-        --logical-resource-id HttpApi --query StackResourceDetail.PhysicalResourceId --output text)/\$default/api/contacts
+    API=$(physical HttpApi)
+    CONTACTS_URL=$AWS_ENDPOINT_URL/_aws/execute-api/$API/\$default/api/contacts
     export CONTACTS_URL API_KEYS_TABLE WORKSPACES_TABLE
 }
-keys() { "$target/debug/keys" "$@"; }
 # Sends a contact with a key; prints the status.
 post() {
     printf 'Authorization: Bearer %s\n' "$1" | curl --silent --output "$work/body" --write-out '%{http_code}' --max-time 30 \
@@ -122,98 +121,64 @@ expect() {
     found=$("${@:2}")
     [ "$found" = "$expected" ] || die "expected $expected, found $found: $(cat "$work/body")"
 }
+# Runs the smoke test: its exit code and a part of its verdict must be these.
+smoke() {
+    local expected=$1 part=$2 code=0
+    tools/smoke "${@:3}" "$STACK" >"$work/smoke.log" 2>&1 || code=$?
+    tail -n 1 "$work/smoke.log"
+    [ $code = "$expected" ] || die "the smoke test ended with $code instead of $expected"
+    tail -n 1 "$work/smoke.log" | grep -qF -- "$part" || die "the smoke test didn't say: $part"
+}
 # The emulator's gateway doesn't check the permission to invoke the function, so the permission is read instead.
 gateway_may_invoke() {
     aws lambda get-policy --function-name "$FUNCTION" --qualifier live --query Policy --output text 2>/dev/null |
-        jq --exit-status --arg api "${CONTACTS_URL#*execute-api/}" '.Statement | any(.Effect == "Allow"
+        jq --exit-status --arg api ":$API/" '.Statement | any(.Effect == "Allow"
             and .Action == "lambda:InvokeFunction" and .Principal.Service == "apigateway.amazonaws.com"
-            and (.Condition.ArnLike["AWS:SourceArn"] | contains($api | split("/")[0])))' >/dev/null
+            and (.Condition.ArnLike["AWS:SourceArn"] | contains($api)))' >/dev/null
 }
 live_version() {
     aws lambda get-alias --function-name "$FUNCTION" --name live --query FunctionVersion --output text
 }
+code_of() { aws lambda get-function-configuration --function-name "$FUNCTION:$1" --query CodeSha256 --output text; }
 
-# ---- What must be noticed
+# ---- The pages, step by step
 
-# The permissions for the log are left out, because the emulator doesn't check them. check_template.py does.
-
-mutations() {
-    say "each part that is taken away is noticed"
-    for_the_emulator "$work/code" "$work/template.json"
-    deploy "$work/template.json"
-    use_stack
-    tools/smoke "$STACK"
-    noticed=0
-    while IFS='|' read -r what change; do
-        jq "$change" "$work/template.json" >"$work/mutant.json"
-        if cmp --silent <(jq --sort-keys . "$work/template.json") <(jq --sort-keys . "$work/mutant.json"); then
-            die "\"$what\" changes nothing"
-        fi
-        # A changed variable needs a new version, which the translator would create.
-        case $what in variable*)
-            jq "(.Resources | keys[] | select(startswith(\"CreateContactFunctionVersion\"))) as \$old
-                | (\$old + \"$noticed\") as \$new | .Resources[\$new] = .Resources[\$old] | del(.Resources[\$old])
-                | .Resources.CreateContactFunctionAliaslive.Properties.FunctionVersion = {\"Fn::GetAtt\": [\$new, \"Version\"]}
-                | .Resources.NewVersionErrorsAlarm.Properties.Dimensions[2].Value = {\"Fn::GetAtt\": [\$new, \"Version\"]}" \
-                "$work/mutant.json" >"$work/mutant2.json" && mv "$work/mutant2.json" "$work/mutant.json" ;;
-        esac
-        deploy "$work/mutant.json" || die "\"$what\" can't be deployed"
-        if tools/smoke "$STACK" >"$work/smoke" 2>&1 && read_alone && gateway_may_invoke; then
-            die "\"$what\" was not noticed: $(tail -n 1 "$work/smoke")"
-        fi
-        gateway_may_invoke || echo "API Gateway may not invoke the function" >>"$work/smoke"
-        echo "without $what: $(tail -n 1 "$work/smoke")"
-        noticed=$((noticed + 1))
-        deploy "$work/template.json"
-    done <<'MUTATIONS'
-dynamodb:PutItem|.Resources.CreateContactRole.Properties.Policies[0].PolicyDocument.Statement |= map(select(.Action != "dynamodb:PutItem"))
-dynamodb:BatchGetItem|.Resources.CreateContactRole.Properties.Policies[0].PolicyDocument.Statement[1].Action -= ["dynamodb:BatchGetItem"]
-dynamodb:GetItem|.Resources.CreateContactRole.Properties.Policies[0].PolicyDocument.Statement[1].Action -= ["dynamodb:GetItem"]
-the keys table in the role|.Resources.CreateContactRole.Properties.Policies[0].PolicyDocument.Statement[1].Resource |= .[1:]
-the workspaces table in the role|.Resources.CreateContactRole.Properties.Policies[0].PolicyDocument.Statement[1].Resource |= .[:1]
-the API's permission to invoke the function|del(.Resources.CreateContactFunctionContactsPermission)
-variable CONTACTS_TABLE|del(.Resources.CreateContactFunction.Properties.Environment.Variables.CONTACTS_TABLE)
-variable API_KEYS_TABLE|del(.Resources.CreateContactFunction.Properties.Environment.Variables.API_KEYS_TABLE)
-variable WORKSPACES_TABLE|del(.Resources.CreateContactFunction.Properties.Environment.Variables.WORKSPACES_TABLE)
-the route|del(.Resources.Route)
-MUTATIONS
-    echo "$noticed mutations, all noticed"
-}
-# A request with an invalid body reads only the key, with GetItem.
-read_alone() {
-    local status
-    status=$(post "$(keys issue --tenant "$(keys tenant new)" --expires 1d --json 2>/dev/null | jq --raw-output .key)" '{}')
-    [ "$status" = 400 ] && return
-    echo "a request with an empty body gets $status: $(cat "$work/body")" >>"$work/smoke"
-    return 1
-}
-if [ "${1:-}" = mutations ]; then
-    mutations
-    exit
-fi
-
-# ---- The page, step by step
-
-say "a deployment of prod that names nobody for its alarms"
+say "parameters that would leave somebody without alarms, or callers without an endpoint"
 for_the_emulator "$work/code" "$work/template.json"
-if sam deploy --config-env prod --config-file "$root/samconfig.toml" --template-file "$work/template.json" \
-    --no-confirm-changeset >"$work/prod.log" 2>&1; then
-    die "it was accepted"
-fi
-grep -q 'AlarmEmail or AlarmTopicArn' "$work/prod.log" || die "it was refused for another reason"
+refused() {
+    local reason=$1
+    shift
+    if sam deploy --config-env prod --config-file "$root/samconfig.toml" --template-file "$work/template.json" \
+        --no-confirm-changeset --parameter-overrides "$*" >"$work/refused.log" 2>&1; then
+        die "$* was accepted"
+    fi
+    grep -q "$reason" "$work/refused.log" || die "$* was refused for another reason: $(tail -n 3 "$work/refused.log")"
+    echo "refused: $*"
+}
+refused 'AlarmEmail or AlarmTopicArn' Environment=prod
+refused 'in CertificateArn' Environment=dev DomainName=api.example.com
+refused 'DisableExecuteApiEndpoint turns off' Environment=dev DisableExecuteApiEndpoint=true
+refused 'clients without a certificate' Environment=dev DomainName=api.example.com CertificateArn=arn TruststoreUri=s3://ca/ca.pem
 
 say "the first deployment"
 deploy "$work/template.json"
 use_stack
-tools/smoke "$STACK"
+smoke 0 'live is version 1;'
+topics_of() { aws cloudwatch describe-alarms --alarm-names "$(physical "$1")" --query 'MetricAlarms[0].AlarmActions' --output text; }
+[ "$(topics_of GatewayErrorsAlarm)" = "$(output AlarmTopic)" ] || die "an alarm has another topic than the stack"
 gateway_may_invoke || die "API Gateway may not invoke the function"
 
 say "the first workspace, key and contact; each response of the gateway and the function"
-TENANT=$(keys tenant new)
-WORKSPACE=$(keys workspace add --tenant "$TENANT" --json | jq --raw-output .workspaceId)
-KEY=$(keys issue --tenant "$TENANT" --expires 90d --json | jq --raw-output .key)
-contact() { jq -nc --arg workspace "$WORKSPACE" --arg name "$1" '{workspaceId: $workspace, name: $name, email: "henrik@acme-customer.de"}'; }
-expect 201 post "$KEY" "$(contact 'Henrik Larsen')"
+eval "$(page 'First key, first contact')"
+keys() { "$target/debug/keys" "$@"; }
+first=$(page 'First key, first contact' 2)
+URL=$CONTACTS_URL
+eval "${first#*ContactsUrl)}" >"$work/body" 2>/dev/null
+grep -q ' 201 ' "$work/body" || die "the page's first contact: $(cat "$work/body")"
+contact() {
+    jq -nc --arg workspace "$WORKSPACE" --arg name "$1" --arg email "${2:-henrik@acme-customer.de}" \
+        '{workspaceId: $workspace, name: $name, email: $email}'
+}
 expect 200 post "$KEY" "$(contact 'Henrik Larsen')"
 expect 409 post "$KEY" "$(contact 'Hanne Larsen')"
 expect 400 post "$KEY" '{}'
@@ -235,9 +200,62 @@ expect 401 post "$KEY" "$(contact 'Henrik Larsen')"
 expect 200 post "$NEW" "$(contact 'Henrik Larsen')"
 KEY=$NEW
 
-say "the runbook's queries"
+say "what a leaked key did"
+leaked=$(page 'A key has leaked' | sed "s/…/$WORKSPACE/; s/2026-02-10T14:00/2000/; s/2026-02-10T15:00/3000/")
+[ "$(eval "$leaked" | jq --raw-output '.Items[].emailKey.S')" = henrik@acme-customer.de ] || die "the page's query doesn't find the contact"
+
+say "the policy for whoever runs keys"
+(cd "$work" && eval "$(cd "$root" && page 'Who may run it')")
+aws iam create-user --user-name keys >/dev/null
+aws iam put-user-policy --user-name keys --policy-name keys --policy-document "file://$work/keys-policy.json"
+read -r id secret < <(aws iam create-access-key --user-name keys --query 'AccessKey.[AccessKeyId,SecretAccessKey]' --output text)
+as_the_user() { AWS_ACCESS_KEY_ID=$id AWS_SECRET_ACCESS_KEY=$secret aws "$@" >"$work/body" 2>&1; }
+# `keys` itself has fixed credentials for an endpoint on this machine, so these are its calls.
+probe='{"keyHash": {"S": "probe"}}'
+as_the_user dynamodb put-item --table-name "$API_KEYS_TABLE" --item "$probe" || die "keys can't issue: $(cat "$work/body")"
+as_the_user dynamodb scan --table-name "$API_KEYS_TABLE" || die "keys can't list: $(cat "$work/body")"
+as_the_user dynamodb get-item --table-name "$API_KEYS_TABLE" --key "$probe" || die "keys can't read: $(cat "$work/body")"
+as_the_user dynamodb delete-item --table-name "$API_KEYS_TABLE" --key "$probe" || die "keys can't revoke: $(cat "$work/body")"
+as_the_user dynamodb get-item --table-name "$WORKSPACES_TABLE" --key "{\"workspaceId\": {\"S\": \"$WORKSPACE\"}}" ||
+    die "keys can't read a workspace: $(cat "$work/body")"
+as_the_user cloudformation describe-stacks --stack-name "$STACK" || die "the names of the stack can't be read: $(cat "$work/body")"
+if as_the_user dynamodb scan --table-name "$CONTACTS"; then die "whoever runs keys can read contacts"; fi
+grep -q AccessDenied "$work/body" || die "that was refused for another reason: $(cat "$work/body")"
+
+say "the runbook's queries run (check_log_patterns.py says what they find)"
 eval "$(page 'Read the logs')" >"$work/entries"
-grep -q . "$work/entries" || die "the runbook's queries find nothing"
+grep -q '"outcome"' "$work/entries" || die "the runbook's queries find nothing"
+
+say "the smoke test notices what is broken"
+role=$(physical CreateContactRole)
+policy=$(aws iam get-role-policy --role-name "$role" --policy-name create-contact --query PolicyDocument --output json)
+put_policy() { aws iam put-role-policy --role-name "$role" --policy-name create-contact --policy-document "$1"; }
+while IFS='|' read -r response edit; do
+    changed=$(jq "$edit" <<<"$policy")
+    [ "$(jq --sort-keys . <<<"$changed")" != "$(jq --sort-keys . <<<"$policy")" ] || die "\"$edit\" changes nothing"
+    put_policy "$changed"
+    smoke 1 "the API responds with 500$response"
+done <<'EDITS'
+: |.Statement |= map(select(.Action != "dynamodb:PutItem"))
+: |.Statement[1].Action -= ["dynamodb:BatchGetItem"]
+ to an empty object|.Statement[1].Action -= ["dynamodb:GetItem"]
+ to an empty object|.Statement[1].Resource |= .[1:]
+: |.Statement[1].Resource |= .[:1]
+EDITS
+put_policy "$policy"
+route=$(aws apigatewayv2 get-routes --api-id "$API" --query 'Items[0].RouteId' --output text)
+aws apigatewayv2 update-route --api-id "$API" --route-id "$route" --route-key 'ANY /api/elsewhere' >/dev/null
+smoke 1 'the API responds with 404'
+aws apigatewayv2 update-route --api-id "$API" --route-id "$route" --route-key 'ANY /api/contacts' >/dev/null
+alarm() { aws cloudwatch set-alarm-state --alarm-name "$(physical FaultsAlarm)" --state-value "$1" --state-reason test; }
+alarm ALARM
+smoke 3 'ALARMS ARE FIRING: create-contact-dev-FaultsAlarm'
+alarm OK
+statement=$(aws lambda get-policy --function-name "$FUNCTION" --qualifier live --query Policy --output text | jq --raw-output '.Statement[0].Sid')
+aws lambda remove-permission --function-name "$FUNCTION" --qualifier live --statement-id "$statement"
+if gateway_may_invoke; then die "the missing permission wasn't noticed"; fi
+eval "$(page GatewayErrorsAlarm | sed "s/REGION:ACCOUNT:API_ID/$AWS_REGION:000000000000:$API/")" >/dev/null
+gateway_may_invoke || die "the page's command doesn't give the permission back"
 
 say "the local run, and events/ under AWS's Runtime Interface Emulator"
 "$target/debug/examples/local" --port 0 >"$work/local.log" 2>&1 &
@@ -264,6 +282,8 @@ if command -v qemu-aarch64 >/dev/null && [ -d /usr/aarch64-linux-gnu/lib ] && [ 
     chmod +x "$work/arm64"
     echo "the arm64 artifact:"
     under_the_emulator "$work/arm64"
+else
+    echo "no arm64 artifact: check_operations.sh builds it, performance installs qemu"
 fi
 
 say "events/ against the deployed function"
@@ -281,35 +301,124 @@ python3 -m zipfile -c "$work/bootstrap.zip" "$work/next/bootstrap"
 cp "$work/bootstrap.zip" "$work/next.zip"
 (cd "$work" && eval "$(cd "$root" && page 'Without Rust' | sed '/^sam deploy/d' | sed "s|template.yaml|$root/template.yaml|")")
 grep -q 'CodeUri: bootstrap.zip' "$work/template-zip.yaml" || die "the page's command doesn't name the archive"
-for_the_emulator "$work/next.zip" "$work/update.json"
-deploy "$work/update.json"
-[ "$(live_version)" -gt "$before" ] || die "the new code isn't live"
-updated=$(live_version)
-tools/smoke "$STACK"
 longer_timeout() { sed 's/Timeout: 10/Timeout: 11/'; }
-for_the_emulator "$work/next.zip" "$work/setting.json" longer_timeout
-deploy "$work/setting.json"
-[ "$(live_version)" -gt "$updated" ] || die "a changed timeout isn't live"
+for_the_emulator "$work/next.zip" "$work/update.json" longer_timeout
+deploy "$work/update.json"
+updated=$(live_version)
+[ "$updated" -gt "$before" ] || die "the new code isn't live"
 timeout=$(aws lambda get-function-configuration --function-name "$FUNCTION:live" --query Timeout)
 [ "$timeout" = 11 ] || die "the live timeout is $timeout"
 
-say "the rollback: the old commit, at once"
-deploy "$work/template.json"
-code_of() { aws lambda get-function-configuration --function-name "$FUNCTION:$1" --query CodeSha256 --output text; }
-[ "$(code_of live)" = "$(code_of "$before")" ] || die "the old code isn't live"
-tools/smoke "$STACK"
+say "the fast way back: the alias, then the same code again"
+commands=$(page 'Roll back')
+eval "${commands//create-contact/$STACK}" >"$work/rollback"
+grep "^live is version $before, .*; before it was version $updated, " "$work/rollback" || die "rollback said: $(cat "$work/rollback")"
+grep -q "$STACK works: live is version $before, newest is version $updated with 0% of the traffic" "$work/rollback" ||
+    die "the smoke test said: $(cat "$work/rollback")"
+[ "$(live_version)" = "$before" ] || die "version $(live_version) is live"
+expect 200 post "$KEY" "$(contact 'Henrik Larsen')"
+if tools/rollback "$STACK" 99 2>"$work/rollback"; then die "there is a version 99"; fi
+grep -q 'nothing was changed: there is no version 99' "$work/rollback" || die "rollback said: $(cat "$work/rollback")"
+if tools/rollback "$STACK" 2>"$work/rollback"; then die "there is a version before the first"; fi
+grep -q 'nothing was changed: there is no version before' "$work/rollback" || die "rollback said: $(cat "$work/rollback")"
+# The emulator hands out the newest code, whichever version is asked for. So the old code comes from here.
+commands=$(page 'Roll back' 2 | sed '/^sam deploy/d')
+(cd "$work" && rm -f bootstrap.zip && eval "$commands" 2>/dev/null)
+python3 -m zipfile -l "$work/bootstrap.zip" | grep -q bootstrap || die "the page's command got no bootstrap.zip"
+for_the_emulator "$work/code" "$work/good.json"
+deploy "$work/good.json"
+[ "$(live_version)" -gt "$updated" ] || die "the deployment after a rollback isn't live"
+[ "$(code_of live)" = "$(code_of "$before")" ] || die "the live code isn't the one that was rolled back to"
 
-say "items are restored"
+say "a newest version that can't start: without traffic, with some of it, with all of it"
+good=$(live_version)
+variables=$(aws lambda get-function-configuration --function-name "$FUNCTION" --query Environment --output json)
+aws lambda update-function-configuration --function-name "$FUNCTION" --environment "$(jq 'del(.Variables.CONTACTS_TABLE)' <<<"$variables")" >/dev/null
+broken=$(aws lambda publish-version --function-name "$FUNCTION" --query Version --output text)
+move_alias() { aws lambda update-alias --function-name "$FUNCTION" --name live "$@" >/dev/null; }
+smoke 4 "the NEWEST VERSION DOESN'T: version $broken responds with"
+move_alias --routing-config "AdditionalVersionWeights={$broken=0.1}"
+if tools/rollback "$STACK" 2>"$work/rollback"; then die "rollback moved the alias of a gradual deployment"; fi
+grep -q 'nothing was changed: a gradual deployment is in progress' "$work/rollback" || die "rollback said: $(cat "$work/rollback")"
+smoke 1 "newest is version $broken with 10% of the traffic"
+move_alias --function-version "$broken" --routing-config 'AdditionalVersionWeights={}'
+smoke 1 'the API responds with 5'
+tools/rollback "$STACK" | grep "^live is version $good, "
+aws lambda update-function-configuration --function-name "$FUNCTION" --environment "$variables" >/dev/null
+aws lambda delete-function --function-name "$FUNCTION" --qualifier "$broken" >/dev/null
+smoke 0 "live is version $good;"
+
+say "items are restored, but not who was erased since"
 expect 200 post "$KEY" "$(contact 'Henrik Larsen')"
 lost=$(jq --raw-output .id "$work/body")
+expect 201 post "$KEY" "$(contact 'Jane Doe' jane@example.com)"
 # The page's point in time is before this table existed.
 eval "$(page 'Restore items' 1 | sed 's/--restore-date-time [^ ]*/--use-latest-restorable-time/')" >/dev/null
 aws dynamodb delete-item --table-name "$CONTACTS" \
     --key "{\"workspaceId\": {\"S\": \"$WORKSPACE\"}, \"emailKey\": {\"S\": \"henrik@acme-customer.de\"}}"
-eval "$(page 'Restore items' 2)"
+erase=$(page 'Erase a person' 1; page 'Erase a person' 2)
+restore=$(page 'Restore items' 2)
+cd "$work"
+eval "$erase"
+[ "$(wc -l <erased.txt)" = 1 ] || die "the list of the erased is: $(cat erased.txt)"
+(aws() { false; } && eval "$restore") >failed 2>&1
+grep -q '^[1-9][0-9]* failed' failed || die "a restore that failed said: $(cat failed)"
+eval "$restore"
+cd "$root"
 eval "$(page 'Restore items' 3)" >/dev/null
+if aws dynamodb describe-table --table-name "$RESTORED" >/dev/null 2>&1; then die "$RESTORED is still there"; fi
 expect 200 post "$KEY" "$(contact 'Henrik Larsen')"
 [ "$(jq --raw-output .id "$work/body")" = "$lost" ] || die "the restored contact isn't there"
+expect 201 post "$KEY" "$(contact 'Jane Doe' jane@example.com)"
+
+say "every optional parameter"
+topic() { aws sns create-topic --name "$1" --query TopicArn --output text; }
+at_once=$(topic at-once) in_the_morning=$(topic in-the-morning)
+kms_key=$(aws kms create-key --query KeyMetadata.Arn --output text)
+deploy "$work/good.json" --parameter-overrides Environment=prod GradualDeployment=false DeletionProtection=false TableUnitsPerSecond=50 \
+    "AlarmTopicArn=$at_once" "MorningAlarmTopicArn=$in_the_morning" "TablesKmsKeyArn=$kms_key" Tracing=Active \
+    DomainName=api.example.com "CertificateArn=arn:aws:acm:$AWS_REGION:000000000000:certificate/1" ApiMappingKey=crm/v1 \
+    TruststoreUri=s3://ca/ca.pem DisableExecuteApiEndpoint=true
+is() {
+    local what=$1 expected=$2 found
+    found=$("${@:3}")
+    [ "$found" = "$expected" ] || die "$what: expected $expected, found $found"
+}
+is ContactsUrl https://api.example.com/crm/v1/api/contacts output ContactsUrl
+is 'the mapping key' crm/v1 aws apigatewayv2 get-api-mappings --domain-name api.example.com --query 'Items[0].ApiMappingKey' --output text
+is 'the trust store' s3://ca/ca.pem aws apigatewayv2 get-domain-name --domain-name api.example.com \
+    --query MutualTlsAuthentication.TruststoreUri --output text
+[ -n "$(output ApiDomainHostedZoneId)" ] || die "no hosted zone"
+is 'tracing of the live version' Active aws lambda get-function-configuration --function-name "$FUNCTION:live" \
+    --query TracingConfig.Mode --output text
+is 'the key of the tables' "$kms_key" aws dynamodb describe-table --table-name "$CONTACTS" --query Table.SSEDescription.KMSMasterKeyArn --output text
+is 'the role' 'create-contact key-of-the-tables tracing' \
+    bash -c "aws iam list-role-policies --role-name '$role' --query PolicyNames --output json | jq -r 'sort | join(\" \")'"
+is 'who is woken' "$at_once" topics_of GatewayErrorsAlarm
+is 'who reads it in the morning' "$in_the_morning" topics_of RefusedKeysAlarm
+
+say "who hears the alarms"
+smoke 3 'NOBODY HEARS THE ALARMS'
+# The AWS CLI has an address of its own for SQS.
+sqs() { aws --endpoint-url "$AWS_ENDPOINT_URL" sqs "$@"; }
+may_send='{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}]}'
+queue=$(sqs create-queue --queue-name pager --query QueueUrl --output text \
+    --attributes "$(jq -n --arg policy "$may_send" '{Policy: $policy}')")
+queue_arn=$(sqs get-queue-attributes --queue-url "$queue" --attribute-names QueueArn --query Attributes.QueueArn --output text)
+for topic in "$at_once" "$in_the_morning"; do
+    aws sns subscribe --topic-arn "$topic" --protocol sqs --notification-endpoint "$queue_arn" >/dev/null
+done
+aws cloudwatch put-metric-data --namespace "create-contact/$STACK" --metric-name requests --value 0
+smoke 0 'the metric requests exists' --drill
+sqs receive-message --queue-url "$queue" --max-number-of-messages 10 --output json |
+    jq --raw-output '.Messages[].Body | fromjson.Message | fromjson | [(.AlarmName | split("-")[3]), .NewStateValue] | join(" ")' |
+    sort >"$work/heard"
+diff - "$work/heard" <<'HEARD' || die "the drill wasn't heard as expected"
+GatewayErrorsAlarm ALARM
+GatewayErrorsAlarm OK
+RefusedKeysAlarm ALARM
+RefusedKeysAlarm OK
+HEARD
 
 say "the stack is taken down, the data stays, a new stack takes it over"
 sam delete --stack-name "$STACK" --no-prompts >>"$work/sam.log" 2>&1
@@ -323,7 +432,7 @@ deploy "$work/template.json"
 use_stack
 [ "$CONTACTS" = "$old" ] || die "the new stack has another table"
 expect 200 post "$KEY" "$(contact 'Henrik Larsen')"
-tools/smoke "$STACK"
+smoke 0 "$STACK works"
 
 say "everything is deleted"
 sam delete --stack-name "$STACK" --no-prompts >>"$work/sam.log" 2>&1

@@ -49,6 +49,7 @@ def forget_what_is_new():
 
 
 events = sorted(path for path in pathlib.Path("events").glob("*.json") if not path.name.endswith(".response.json"))
+assert events, "there are no events"
 wrong = 0
 for path in events:
     forget_what_is_new()

@@ -6,7 +6,7 @@
 Runs in an environment that has aws-sam-cli. `Name=Value` sets a parameter. `--emulator` prints the form that ministack, an emulator
 of AWS, accepts. It differs in three things. The code is in a directory or an archive of this machine, CODE, from which `sam deploy`
 uploads it. ministack ignores the OpenAPI document of an HTTP API: its one route becomes a separate route and integration. It has no
-alarms with metric math: they are left out, and check_alarms.py tests them.
+alarms with metric math: theirs watch a metric that nothing writes, and check_alarms.py tests them as they are.
 """
 
 import argparse
@@ -25,9 +25,12 @@ from samtranslator.translator.translator import Translator  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
 
-def for_the_emulator(translated, code):
-    resources = {name: one for name, one in translated["Resources"].items() if "Metrics" not in one.get("Properties", {})}
+def adapt_to_the_emulator(translated, code):
+    resources = translated["Resources"]
     resources["CreateContactFunction"]["Properties"]["Code"] = code
+    for alarm in (one["Properties"] for one in resources.values() if one["Type"] == "AWS::CloudWatch::Alarm"):
+        if alarm.pop("Metrics", None):
+            alarm.update(Namespace="emulator", MetricName="none", Statistic="Sum", Period=60)
     api = resources["HttpApi"]["Properties"]
     ((path, methods),) = api.pop("Body")["paths"].items()
     ((method, operation),) = methods.items()
@@ -52,7 +55,6 @@ def for_the_emulator(translated, code):
             "Target": {"Fn::Sub": "integrations/${Integration}"},
         },
     }
-    return {**translated, "Resources": resources}
 
 
 arguments = argparse.ArgumentParser()
@@ -69,5 +71,5 @@ parameters = {name: str(parameter["Default"]) for name, parameter in template["P
 parameters.update(argument.split("=", 1) for argument in arguments.parameters)
 translated = Translator({}, Parser()).translate(sam_template=template, parameter_values=parameters)
 if code:
-    translated = for_the_emulator(translated, str(code))
+    adapt_to_the_emulator(translated, str(code))
 json.dump(translated, sys.stdout, indent=2)
