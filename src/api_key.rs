@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_id_of_another_form_is_not_taken_for_one() {
+    fn a_key_id_of_another_form_is_ignored() {
         let grant = Grant::from_item(
             &item(&[("keyId", Some(AttributeValue::S("ada@acme.de".to_owned())))]),
             0,

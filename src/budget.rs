@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backoff_is_any_time_up_to_a_bound_that_doubles_and_is_a_second_at_most() {
+    fn a_backoff_is_random_up_to_a_doubling_bound() {
         for attempts in 1..40 {
             let bound = Duration::from_millis(50 << (attempts - 1).min(5)).min(MAX_BACKOFF);
             let longest = (0..1_000).map(|_| backoff(attempts)).max().unwrap();

@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_item_has_the_contacts_members_under_their_json_names_and_reads_as_what_was_written() {
+    fn an_item_is_read_as_the_contact_that_was_written() {
         let body =
             br#"{"workspaceId":"0198c1a5-6f00-7000-8000-000000000001","name":"Ada Lovelace","email":"ada@acme.de"}"#;
         let new = NewContact::parse(body).unwrap();

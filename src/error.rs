@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_id_that_is_part_of_a_path_as_it_is_has_a_location() {
+    fn only_an_id_that_needs_no_escaping_has_a_location() {
         let (_, value) = location("0198c1a5-6f00-7000~8000_a.B").expect("a location");
         assert_eq!(value, "/api/contacts/0198c1a5-6f00-7000~8000_a.B");
         for id in ["", "a/b", "a b", "?", "é", "a\n"] {

@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_answered_with_500_in_the_contracts_shape_and_says_nothing_of_it() {
+    async fn a_panic_becomes_a_500_that_says_nothing_about_it() {
         let work = async { panic!("ada@acme.de") };
         let result = in_time(Duration::from_secs(1), work).await;
         let log = RequestLog::start(String::new(), None);
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn work_that_does_not_end_is_answered_when_its_time_is_up() {
+    async fn work_that_does_not_end_is_out_of_time() {
         let result = in_time(Duration::from_secs(6), std::future::pending()).await;
         assert!(matches!(result, Err(Error::OutOfTime)));
     }

@@ -44,7 +44,7 @@ async fn every_example_is_sent_and_gets_what_the_document_promises() {
     let unreachable = service(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1")]).await;
 
     let promised = |name: &str| -> Vec<u16> {
-        let responses = document.answers.iter();
+        let responses = document.responses.iter();
         responses
             .filter(|(_, response)| response.examples.contains_key(name))
             .map(|(status, _)| *status)
@@ -64,7 +64,7 @@ async fn every_example_is_sent_and_gets_what_the_document_promises() {
         document.requests.keys().map(String::as_str).collect::<BTreeSet<_>>(),
         names.iter().copied().collect(),
     );
-    names.extend(document.answers.values().flat_map(|response| {
+    names.extend(document.responses.values().flat_map(|response| {
         let names = response.examples.keys().map(String::as_str);
         names.filter(|name| !document.requests.contains_key(*name))
     }));
@@ -110,7 +110,7 @@ async fn every_example_is_sent_and_gets_what_the_document_promises() {
         // `send` checks each response against the document too.
         let response = service.send(&request).await;
         assert_eq!(promised(name), [response.status], "{name}");
-        let documented = &document.answers[&response.status];
+        let documented = &document.responses[&response.status];
         for header in documented.header_names() {
             let is_expected = header != "accept-encoding" || name == "compressedBody";
             assert_eq!(!response.header(header).is_empty(), is_expected, "{name}: {header}");
@@ -121,7 +121,7 @@ async fn every_example_is_sent_and_gets_what_the_document_promises() {
         }
         seen.insert(response.status);
     }
-    assert_eq!(seen, document.answers.keys().copied().collect());
+    assert_eq!(seen, document.responses.keys().copied().collect());
 }
 
 /// Asserts that two bodies are equal except for the members that are new with each contact.
@@ -155,7 +155,7 @@ fn the_documents_examples_fit_its_schemas() {
 #[test]
 fn a_status_a_header_or_a_member_that_the_document_does_not_promise_is_found() {
     let document = document();
-    let contact = document.answers[&201].examples["created"].clone();
+    let contact = document.responses[&201].examples["created"].clone();
     let id = contact["id"].as_str().unwrap().to_owned();
     let headers = |lines: &[(&'static str, &str)]| -> HeaderMap {
         let all = [("content-type", "application/json"), ("cache-control", "no-store")];

@@ -91,10 +91,10 @@ fn readme_lists_every_status_with_a_message_of_the_service() {
         listed.insert(status);
         if status >= 400 {
             // The examples are what the service really sends: tests/openapi.rs sends their requests.
-            let examples = document.answers[&status].examples.values();
+            let examples = document.responses[&status].examples.values();
             let messages: Vec<&str> = examples.map(|body| body["error"].as_str().unwrap()).collect();
             assert!(messages.contains(&cells[2].trim_matches('`')), "{row}: {messages:?}");
         }
     }
-    assert_eq!(listed, document.answers.keys().copied().collect());
+    assert_eq!(listed, document.responses.keys().copied().collect());
 }

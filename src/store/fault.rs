@@ -307,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_has_the_shape_of_an_identifier_goes_to_the_log() {
+    fn only_identifiers_of_dynamodb_are_logged() {
         for text in [
             "ThrottlingException",
             "TableWriteKeyRangeThroughputExceeded",

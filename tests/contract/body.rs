@@ -7,17 +7,17 @@ use uuid::{Uuid, Version};
 use crate::{assert_refused, service};
 
 #[tokio::test]
-async fn a_contact_is_answered_with_its_eleven_members_in_order() {
+async fn a_contact_has_its_eleven_members_in_order() {
     let service = service().await;
     let before = Utc::now();
-    let answer = service
+    let response = service
         .send(&service.request("Anne-Marie  von der Leyen", "Anne@Mail.Acme-Customer.DE"))
         .await;
     let after = Utc::now();
-    assert_eq!(answer.status, 201);
-    let id: Uuid = answer.body["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(response.status, 201);
+    let id: Uuid = response.body["id"].as_str().unwrap().parse().unwrap();
     assert_eq!(id.get_version(), Some(Version::SortRand), "UUID version 7");
-    let created = answer.body["createdAt"].as_str().unwrap();
+    let created = response.body["createdAt"].as_str().unwrap();
     let instant: DateTime<Utc> = created.parse().unwrap();
     assert!(
         before.timestamp_millis() <= instant.timestamp_millis() && instant <= after,
@@ -29,19 +29,19 @@ async fn a_contact_is_answered_with_its_eleven_members_in_order() {
         r#"{{"id":"{id}","tenantId":"{tenant}","externalRef":null,"resolutionStatus":"unresolved","firstName":"Anne-Marie","lastName":"von der Leyen","email":"Anne@mail.acme-customer.de","phone":null,"companyName":"Acme Customer","createdAt":"{created}","updatedAt":"{created}"}}"#,
         tenant = service.tenant_id,
     );
-    assert_eq!(answer.text, expected);
-    assert_eq!(answer.header("location"), format!("/api/contacts/{id}"));
+    assert_eq!(response.text, expected);
+    assert_eq!(response.header("location"), format!("/api/contacts/{id}"));
 }
 
 #[tokio::test]
-async fn a_workspace_id_is_taken_in_any_case_and_stored_in_lower_case() {
+async fn a_workspace_id_is_stored_in_lower_case() {
     let service = service().await;
     let upper = service.workspace_id.to_uppercase();
     let body = json!({"workspaceId": upper, "name": "Ada Lovelace", "email": "ada@acme.de"});
-    let answer = service.send(&service.request("", "").body(body)).await;
-    assert_eq!(answer.status, 201);
+    let response = service.send(&service.request("", "").body(body)).await;
+    assert_eq!(response.status, 201);
     let again = service.send(&service.request("Ada Lovelace", "ada@acme.de")).await;
-    assert_eq!((again.status, &again.body), (200, &answer.body));
+    assert_eq!((again.status, &again.body), (200, &response.body));
 }
 
 #[tokio::test]
@@ -59,14 +59,14 @@ async fn members_that_are_not_listed_are_neither_stored_nor_echoed() {
         "name": "Ada Lovelace",
         "email": "ada@acme.de",
     });
-    let answer = service.send(&service.request("", "").body(&body)).await;
-    assert_eq!(answer.status, 201);
-    assert_eq!(answer.body["tenantId"], json!(service.tenant_id));
-    assert_eq!(answer.body["resolutionStatus"], "unresolved");
+    let response = service.send(&service.request("", "").body(&body)).await;
+    assert_eq!(response.status, 201);
+    assert_eq!(response.body["tenantId"], json!(service.tenant_id));
+    assert_eq!(response.body["resolutionStatus"], "unresolved");
     for member in ["externalRef", "phone"] {
-        assert_eq!(answer.body[member], Value::Null);
+        assert_eq!(response.body[member], Value::Null);
     }
-    assert_ne!(answer.body["id"], body["id"]);
+    assert_ne!(response.body["id"], body["id"]);
     let stored = service.contacts().await;
     assert!(
         !stored[0].contains_key("tags") && !stored[0].contains_key("Name"),
@@ -75,27 +75,27 @@ async fn members_that_are_not_listed_are_neither_stored_nor_echoed() {
 }
 
 #[tokio::test]
-async fn what_is_absent_is_null_in_the_answer() {
+async fn a_member_without_a_value_is_null() {
     let service = service().await;
-    let answer = service.send(&service.request("山田太郎", "taro@gmail.com")).await;
-    assert_eq!(answer.status, 201);
-    assert_eq!(answer.body["firstName"], "山田太郎");
+    let response = service.send(&service.request("山田太郎", "taro@gmail.com")).await;
+    assert_eq!(response.status, 201);
+    assert_eq!(response.body["firstName"], "山田太郎");
     for member in ["lastName", "companyName", "externalRef", "phone"] {
-        assert_eq!(answer.body.get(member), Some(&Value::Null), "{member}");
+        assert_eq!(response.body.get(member), Some(&Value::Null), "{member}");
     }
 }
 
 #[tokio::test]
-async fn every_field_at_fault_is_named_at_once_in_order_and_no_value_is_echoed() {
+async fn all_invalid_members_are_named_and_no_value_is_repeated() {
     let service = service().await;
     let send = async |body: Value| service.send(&service.request("", "").body(body)).await;
-    let answer = send(json!({})).await;
-    assert_refused(&answer, 400, &["workspaceId", "name", "email"]);
-    let answer = send(json!({"email": "Zebra<zebra@", "name": 17.5, "workspaceId": "zebra"})).await;
-    assert_refused(&answer, 400, &["workspaceId", "name", "email"]);
+    let response = send(json!({})).await;
+    assert_refused(&response, 400, &["workspaceId", "name", "email"]);
+    let response = send(json!({"email": "Zebra<zebra@", "name": 17.5, "workspaceId": "zebra"})).await;
+    assert_refused(&response, 400, &["workspaceId", "name", "email"]);
     assert!(
-        !answer.text.to_lowercase().contains("zebra") && !answer.text.contains("17.5"),
-        "{answer:?}"
+        !response.text.to_lowercase().contains("zebra") && !response.text.contains("17.5"),
+        "{response:?}"
     );
     let good = json!({"workspaceId": service.workspace_id, "name": "Ada Lovelace", "email": "ada@acme.de"});
     for (member, values) in [
@@ -138,10 +138,14 @@ async fn every_field_at_fault_is_named_at_once_in_order_and_no_value_is_echoed()
         for value in values {
             let mut body = good.clone();
             body[member] = value.clone();
-            let answer = send(body).await;
-            assert_refused(&answer, 400, &[member]);
+            let response = send(body).await;
+            assert_refused(&response, 400, &[member]);
             for other in ["workspaceId", "name", "email"] {
-                assert_eq!(answer.error().contains(other), other == member, "{value}: {answer:?}");
+                assert_eq!(
+                    response.error().contains(other),
+                    other == member,
+                    "{value}: {response:?}"
+                );
             }
         }
     }
@@ -149,44 +153,44 @@ async fn every_field_at_fault_is_named_at_once_in_order_and_no_value_is_echoed()
 }
 
 #[tokio::test]
-async fn a_listed_member_that_stands_twice_is_an_error_however_it_is_escaped() {
+async fn a_listed_member_that_appears_twice_is_an_error() {
     let service = service().await;
     let id = &service.workspace_id;
     for body in [
         format!(r#"{{"workspaceId":"{id}","name":"Ada","email":"ada@acme.de","name":"Ada"}}"#),
         format!(r#"{{"workspaceId":"{id}","name":"Ada","email":"ada@acme.de","n\u0061me":"Eve"}}"#),
     ] {
-        let answer = service.send(&service.request("", "").body(body)).await;
-        assert_refused(&answer, 400, &["name"]);
+        let response = service.send(&service.request("", "").body(body)).await;
+        assert_refused(&response, 400, &["name"]);
     }
     assert_eq!(service.contacts().await, []);
 }
 
 #[tokio::test]
-async fn an_unpaired_surrogate_is_the_fault_of_the_member_that_holds_it() {
+async fn an_unpaired_surrogate_is_a_problem_of_its_member() {
     let service = service().await;
     let id = &service.workspace_id;
     let send = async |body: String| service.send(&service.request("", "").body(body)).await;
-    let answer = send(format!(
+    let response = send(format!(
         r#"{{"workspaceId":"{id}","name":"Ada \ud83d","email":"ada@acme.de"}}"#
     ))
     .await;
-    assert_refused(&answer, 400, &["name"]);
-    let answer = send(format!(
+    assert_refused(&response, 400, &["name"]);
+    let response = send(format!(
         r#"{{"workspaceId":"{id}","name":"Ada","email":"\udc00@acme.de"}}"#
     ))
     .await;
-    assert_refused(&answer, 400, &["email"]);
-    let answer = send(format!(
+    assert_refused(&response, 400, &["email"]);
+    let response = send(format!(
         r#"{{"\ud83d":"\ud83d","workspaceId":"{id}","name":"Ada \ud83d\ude00","email":"ada@acme.de"}}"#
     ))
     .await;
-    assert_eq!(answer.status, 201, "{answer:?}");
-    assert_eq!(answer.body["lastName"], "😀");
+    assert_eq!(response.status, 201, "{response:?}");
+    assert_eq!(response.body["lastName"], "😀");
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_read_is_told_apart() {
+async fn an_unreadable_body_is_refused_with_a_reason() {
     let service = service().await;
     let base64 = async |body: &str| {
         let mut event = service.request("", "").event();

@@ -17,7 +17,7 @@ async fn error_of(service: &Service, event: &str) -> Value {
 }
 
 #[tokio::test]
-async fn both_payload_formats_get_the_same_answer_each_in_its_own_form() {
+async fn both_payload_formats_get_the_same_response() {
     let service = service().await;
     let request = service.request("Ada Lovelace", "ada@acme.de");
     let http = service.send(&request).await;
@@ -43,7 +43,7 @@ async fn both_payload_formats_get_the_same_answer_each_in_its_own_form() {
 }
 
 #[tokio::test]
-async fn a_rest_apis_header_names_have_any_case_and_its_lists_may_be_missing() {
+async fn rest_api_headers_have_any_case_and_lists_may_be_missing() {
     let service = service().await;
     let event = service.request("Ada", "ada@acme.de").rest_event();
     for (headers, lists) in [
@@ -66,7 +66,7 @@ async fn a_rest_apis_header_names_have_any_case_and_its_lists_may_be_missing() {
 }
 
 #[tokio::test]
-async fn the_path_is_met_with_and_without_the_stage_and_no_other_way() {
+async fn the_path_matches_with_and_without_the_stage() {
     let service = service().await;
     let request = service.request("Ada", "ada@acme.de");
     let http = async |path: &str, stage: Value| {
@@ -158,7 +158,7 @@ async fn a_base64_body_is_decoded_in_both_formats() {
 }
 
 #[tokio::test]
-async fn anything_else_is_an_invocation_error_and_the_process_lives() {
+async fn anything_else_is_an_invocation_error() {
     let service = service().await;
     let good = service.request("Ada", "ada@acme.de").event();
     let without = |event: &Value, pointer: &[&str]| {

@@ -45,15 +45,15 @@ async fn every_event_gets_the_response_beside_it() {
         let service = Service::start(BINARY).await;
         fixture::put_demo(&service.client, &service.tables).await;
         let event: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        let answer = service.invoke(&event).await;
-        let found = serde_json::json!({"status": answer.status, "headers": answer.headers, "body": answer.body});
+        let response = service.invoke(&event).await;
+        let found = serde_json::json!({"status": response.status, "headers": response.headers, "body": response.body});
         let expected = path.with_extension("response.json");
         let expected: Value = serde_json::from_slice(&fs::read(expected).unwrap()).unwrap();
         assert!(
             matches(&expected, &found),
             "{name}\nexpected {expected}\nfound    {found}"
         );
-        statuses.push(answer.status);
+        statuses.push(response.status);
     }
     statuses.sort_unstable();
     statuses.dedup();

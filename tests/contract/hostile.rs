@@ -5,7 +5,7 @@ use std::fs;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use harness::{
     runtime_api::Outcome,
-    service::{Answer, Service},
+    service::{Response, Service},
 };
 use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 use serde_json::{Map, Value, json};
@@ -14,19 +14,19 @@ use tokio::runtime::Handle;
 use crate::{BINARY, service};
 
 /// Sends an event exactly as it is written. Anything but a response below 500 fails the test.
-async fn survives(service: &Service, event: &str) -> Answer {
+async fn survives(service: &Service, event: &str) -> Response {
     match service.while_running(service.runtime_api.invoke(event)).await {
         Outcome::Response(response) => {
-            let answer = Answer::of(&response);
-            assert!(answer.status < 500, "{event:.500}: {answer:?}");
-            answer
+            let response = Response::of(&response);
+            assert!(response.status < 500, "{event:.500}: {response:?}");
+            response
         }
         Outcome::Error(error) => panic!("{event:.500}: {error}"),
     }
 }
 
 #[tokio::test]
-async fn a_corpus_of_hostile_bodies_is_survived() {
+async fn hostile_bodies_get_a_response() {
     let service = service().await;
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus");
     let mut count = 0;
@@ -35,15 +35,15 @@ async fn a_corpus_of_hostile_bodies_is_survived() {
         let mut event = service.request("", "").event();
         event["isBase64Encoded"] = json!(true);
         event["body"] = json!(STANDARD.encode(body));
-        let answer = survives(&service, &event.to_string()).await;
-        assert!(matches!(answer.status, 400 | 413), "{answer:?}");
+        let response = survives(&service, &event.to_string()).await;
+        assert!(matches!(response.status, 400 | 413), "{response:?}");
         count += 1;
     }
     assert!(count >= 20, "{count} files");
 }
 
 #[tokio::test]
-async fn hostile_events_are_survived_in_bounded_memory() {
+async fn hostile_events_get_a_response_in_bounded_memory() {
     let service = Service::without_process(BINARY).await;
     let function = service.process(&[]);
     let request = service.request("Ada Lovelace", "ada@acme.de");
@@ -123,7 +123,7 @@ fn peak_memory(process: u32) -> Option<u64> {
 }
 
 #[tokio::test]
-async fn deep_and_long_json_is_survived_and_ignored_where_it_does_not_matter() {
+async fn deep_and_long_json_in_other_members_is_ignored() {
     let service = service().await;
     let body = service.request("Ada", "ada@acme.de").body.expect("a body");
     let extended = |extra: &str| body.replacen('{', &format!("{{{extra},"), 1);
@@ -139,8 +139,8 @@ async fn deep_and_long_json_is_survived_and_ignored_where_it_does_not_matter() {
         (format!(r#""name":{}{}"#, "[".repeat(20_000), "]".repeat(20_000)), 400),
         (format!(r#""deep":{}"#, "[".repeat(20_000)), 400),
     ] {
-        let answer = service.send(&service.request("", "").body(extended(&extra))).await;
-        assert_eq!(answer.status, status, "{extra:.40}: {answer:?}");
+        let response = service.send(&service.request("", "").body(extended(&extra))).await;
+        assert_eq!(response.status, status, "{extra:.40}: {response:?}");
     }
 }
 
@@ -170,7 +170,7 @@ async fn property<S: Strategy<Value = Value> + Send + 'static>(service: Service,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_bytes_as_body_are_survived() {
+async fn any_bytes_as_body_get_a_response() {
     let bytes = vec(any::<u8>(), 0..2_000);
     property(
         service().await,
@@ -180,7 +180,7 @@ async fn any_bytes_as_body_are_survived() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_text_as_body_base64_or_not_is_survived() {
+async fn any_text_as_body_gets_a_response() {
     let text = (any::<String>(), any::<bool>());
     property(
         service().await,
@@ -190,7 +190,7 @@ async fn any_text_as_body_base64_or_not_is_survived() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_members_are_survived() {
+async fn any_members_get_a_response() {
     let value = prop_oneof![
         Just(json!(null)),
         any::<bool>().prop_map(Value::from),
@@ -210,7 +210,7 @@ async fn any_members_are_survived() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_headers_are_survived() {
+async fn any_headers_get_a_response() {
     let lines = vec((any::<String>(), any::<String>()), 0..20);
     property(
         service().await,

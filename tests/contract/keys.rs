@@ -15,7 +15,7 @@ async fn a_missing_or_malformed_key_is_401() {
     let service = service().await;
     let request = service.request("Ada", "ada@acme.de");
     let key = &service.key;
-    let mut answers = vec![service.send(&request.clone().without("authorization")).await];
+    let mut responses = vec![service.send(&request.clone().without("authorization")).await];
     for header in [
         "",
         "Bearer",
@@ -30,11 +30,11 @@ async fn a_missing_or_malformed_key_is_401() {
         "Bearer \u{0}",
         "Bearer \u{fffd}",
     ] {
-        answers.push(service.send(&request.clone().header("authorization", header)).await);
+        responses.push(service.send(&request.clone().header("authorization", header)).await);
     }
-    for answer in answers {
-        assert_refused(&answer, 401, &["Authorization"]);
-        assert_eq!(answer.header("www-authenticate"), "Bearer");
+    for response in responses {
+        assert_refused(&response, 401, &["Authorization"]);
+        assert_eq!(response.header("www-authenticate"), "Bearer");
     }
     assert_eq!(service.proxy.operations(), [""; 0], "no database call");
 }
@@ -44,10 +44,10 @@ async fn the_scheme_is_case_insensitive() {
     let service = service().await;
     for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
         let header = format!("{scheme} {}", service.key);
-        let answer = service
+        let response = service
             .send(&service.request("Ada", "ada@acme.de").header("AUTHORIZATION", &header))
             .await;
-        assert!(matches!(answer.status, 200 | 201), "{scheme}: {answer:?}");
+        assert!(matches!(response.status, 200 | 201), "{scheme}: {response:?}");
     }
 }
 
@@ -150,8 +150,8 @@ async fn a_restricted_key_opens_its_own_workspace_only() {
             ..Key::of(&key, &service.tenant_id)
         })
         .await;
-    let answer = service.send(&request).await;
-    assert_refused(&answer, 403, &["workspace"]);
+    let response = service.send(&request).await;
+    assert_refused(&response, 403, &["workspace"]);
     assert_eq!(service.contacts().await, []);
     let own = service.workspace_id.to_uppercase();
     service

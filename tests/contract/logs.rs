@@ -1,6 +1,9 @@
 //! `docs/contract.md#8-logs`: what a whole run writes to the logs, and what it never writes.
+//!
+//! One run's entries are kept in `log-entries.jsonl` in Cargo's directory for tests. `.ci/check_operations.sh` runs the template's
+//! metric filters over them and counts their bytes.
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use harness::{
@@ -10,8 +13,24 @@ use harness::{
     service::{Service, new_key},
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::BINARY;
+
+const KEY_ID: &str = "key_abcdefghijkl2345";
+
+/// Gives the service's key an id and a label.
+async fn label_key(service: &Service) {
+    let request = service.client.update_item().table_name(&service.tables.api_keys);
+    request
+        .key("keyHash", AttributeValue::S(key_hash(&service.key)))
+        .update_expression("SET keyId = :id, label = :label")
+        .expression_attribute_values(":id", AttributeValue::S(KEY_ID.to_owned()))
+        .expression_attribute_values(":label", AttributeValue::S("Zaphod's import".to_owned()))
+        .send()
+        .await
+        .unwrap();
+}
 
 /// Most kinds of requests that the service responds to, and an event that it can't respond to.
 async fn one_of_each(service: &Service) {
@@ -60,10 +79,15 @@ async fn one_of_each(service: &Service) {
     let mut elsewhere = good.clone();
     elsewhere.path = "/api/contacts/zaphod@heart-of-gold.example".to_owned();
     statuses(&elsewhere, &[404]).await;
+    let mut get = good.clone();
+    get.method = "GET".to_owned();
+    statuses(&get, &[405]).await;
+    let body = json!({"workspaceId": Uuid::new_v4(), "name": "Zaphod", "email": "zaphod@heart-of-gold.example"});
+    statuses(&good.clone().body(body), &[404]).await;
     for fault in [
-        Fault::Answer(400, "ValidationException"),
-        Fault::Answer(400, "AccessDeniedException"),
-        Fault::Answer(400, "ThrottlingException"),
+        Fault::Error(400, "ValidationException"),
+        Fault::Error(400, "AccessDeniedException"),
+        Fault::Error(400, "ThrottlingException"),
         Fault::ResetAfter,
         Fault::Cut,
         Fault::NotJson,
@@ -72,8 +96,8 @@ async fn one_of_each(service: &Service) {
         service
             .proxy
             .plan(move |_, call| (call.operation == "PutItem").then_some(fault));
-        let answer = service.send_with_deadline(&good, Duration::from_millis(1_500)).await;
-        assert!(matches!(answer.status, 500 | 503), "{fault:?}: {answer:?}");
+        let response = service.send_with_deadline(&good, Duration::from_millis(1_500)).await;
+        assert!(matches!(response.status, 500 | 503), "{fault:?}: {response:?}");
     }
     service.proxy.plan(|_, _| None);
     for event in [
@@ -88,7 +112,7 @@ async fn one_of_each(service: &Service) {
 }
 
 #[tokio::test]
-async fn no_line_of_a_whole_run_holds_anything_personal_at_any_level() {
+async fn nothing_personal_is_logged_at_any_level() {
     for variables in [
         &[][..],
         &[("AWS_LAMBDA_LOG_LEVEL", "TRACE")],
@@ -128,17 +152,16 @@ async fn no_line_of_a_whole_run_holds_anything_personal_at_any_level() {
 }
 
 #[tokio::test]
-async fn each_request_leaves_one_line_whatever_the_level() {
+async fn each_request_leaves_one_log_entry_at_every_level() {
     for level in ["TRACE", "INFO", "WARN", "ERROR", "FATAL"] {
         let service = Service::without_process(BINARY).await;
+        label_key(&service).await;
         service.add_process(&[("AWS_LAMBDA_LOG_LEVEL", level)]);
         one_of_each(&service).await;
-        let lines: Vec<Value> = service
-            .stop()
-            .await
-            .iter()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let lines = service.stop().await;
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("log-entries.jsonl");
+        fs::write(kept, lines.join("\n")).unwrap();
+        let lines: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         // No other line: a warning would have no outcome.
         let outcomes: Vec<&str> = lines
             .iter()
@@ -158,6 +181,8 @@ async fn each_request_leaves_one_line_whatever_the_level() {
                 "unauthenticated",
                 "forbidden",
                 "no_such_path",
+                "method_not_allowed",
+                "workspace_not_found",
                 "fault",
                 "fault",
                 "throttled",
@@ -168,6 +193,14 @@ async fn each_request_leaves_one_line_whatever_the_level() {
             ],
             "{level}"
         );
+        for line in &lines {
+            let failed = line["status"].as_u64() >= Some(500);
+            assert_eq!(line["level"], if failed { "ERROR" } else { "INFO" }, "{line}");
+            let asked_the_database = line["databaseAttempts"].as_u64() > Some(0);
+            assert_eq!(line["databaseMs"].as_f64() > Some(0.0), asked_the_database, "{line}");
+            let is_accepted = line.get("tenantId").is_some() && line["outcome"] != "forbidden";
+            assert_eq!(line.get("keyId").is_some(), is_accepted, "{line}");
+        }
     }
 }
 
@@ -179,19 +212,9 @@ async fn entries(service: &Service) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn an_entry_has_the_ids_status_outcome_duration_attempts_tenant_workspace_and_key() {
+async fn an_entry_has_ids_status_outcome_times_and_attempts() {
     let service = Service::without_process(BINARY).await;
-    service
-        .client
-        .update_item()
-        .table_name(&service.tables.api_keys)
-        .key("keyHash", AttributeValue::S(key_hash(&service.key)))
-        .update_expression("SET keyId = :id, label = :label")
-        .expression_attribute_values(":id", AttributeValue::S("key_abcdefghijkl2345".to_owned()))
-        .expression_attribute_values(":label", AttributeValue::S("Zaphod's import".to_owned()))
-        .send()
-        .await
-        .unwrap();
+    label_key(&service).await;
     service.add_process(&[]);
     assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
     let other_workspace = service.request("Ada", "ada@acme.de").body(json!({
@@ -201,18 +224,23 @@ async fn an_entry_has_the_ids_status_outcome_duration_attempts_tenant_workspace_
     let [created, refused] = &entries(&service).await[..] else {
         panic!("two entries")
     };
+    let mut members: Vec<&String> = created.as_object().unwrap().keys().collect();
+    members.sort_unstable();
+    let expected = "apiRequestId databaseAttempts databaseMs durationMs initMs keyId level message outcome requestId status \
+                    tenantId timestamp workspaceId";
+    assert_eq!(members, expected.split(' ').collect::<Vec<_>>());
     assert_eq!(created["status"], 201);
     assert_eq!(created["outcome"], "created");
     assert_eq!(created["databaseAttempts"], 2);
     assert_eq!(created["tenantId"], json!(service.tenant_id));
     assert_eq!(created["workspaceId"], json!(service.workspace_id));
-    assert_eq!(created["keyId"], "key_abcdefghijkl2345");
+    assert_eq!(created["keyId"], KEY_ID);
     assert_eq!(created["apiRequestId"], harness::service::API_REQUEST_ID);
     assert_eq!(created["requestId"].as_str().unwrap().len(), 36);
     let millis = |member: &str| created[member].as_f64().unwrap();
     assert!(0.0 < millis("databaseMs") && millis("databaseMs") < millis("durationMs"));
     assert!(millis("initMs") > 0.0);
-    assert_eq!(refused["keyId"], "key_abcdefghijkl2345", "whatever came of the request");
+    assert_eq!(refused["keyId"], KEY_ID, "whatever came of the request");
     assert_eq!(refused.get("initMs"), None, "only the first request's entry has it");
     assert!(
         !created.to_string().contains("Zaphod"),
@@ -221,7 +249,7 @@ async fn an_entry_has_the_ids_status_outcome_duration_attempts_tenant_workspace_
 }
 
 #[tokio::test]
-async fn an_entry_has_the_reasons_that_dynamodb_gave_for_throttling_and_no_other_text_of_it() {
+async fn an_entry_has_the_reasons_for_throttling_and_no_other_text() {
     let service = Service::without_process(BINARY).await;
     service.add_process(&[]);
     let request = service.request("Ada", "ada@acme.de");
@@ -250,12 +278,12 @@ async fn an_entry_has_the_reasons_that_dynamodb_gave_for_throttling_and_no_other
 }
 
 #[tokio::test]
-async fn a_workspace_that_can_not_be_read_is_404_for_the_caller_and_a_fault_in_the_log() {
+async fn an_unreadable_workspace_is_404_and_a_fault_in_the_log() {
     let service = Service::without_process(BINARY).await;
     service.put_workspace(&service.workspace_id, "not a uuid").await;
     service.add_process(&[]);
-    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-    assert_eq!((answer.status, answer.error()), (404, "Workspace not found"));
+    let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!((response.status, response.error()), (404, "Workspace not found"));
     let entry = entries(&service).await.remove(0);
     assert_eq!(entry["outcome"], "workspace_not_found");
     assert_eq!(

@@ -15,7 +15,7 @@ mod same_contact;
 mod start;
 mod tables;
 
-use harness::service::{Answer, Service};
+use harness::service::{Response, Service};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_create-contact");
 
@@ -25,13 +25,13 @@ async fn service() -> Service {
 
 /// Asserts a failure's status, and that its sentence has these words in this order.
 #[track_caller]
-fn assert_refused(answer: &Answer, status: u16, words: &[&str]) {
-    assert_eq!(answer.status, status, "{answer:?}");
-    let mut rest = answer.error();
+fn assert_refused(response: &Response, status: u16, words: &[&str]) {
+    assert_eq!(response.status, status, "{response:?}");
+    let mut rest = response.error();
     for word in words {
         let at = rest
             .find(word)
-            .unwrap_or_else(|| panic!("no {word:?} in its place: {answer:?}"));
+            .unwrap_or_else(|| panic!("no {word:?} in its place: {response:?}"));
         rest = &rest[at + word.len()..];
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{assert_refused, service};
 
 #[tokio::test]
-async fn another_path_is_404_with_a_sentence_of_its_own() {
+async fn another_path_is_404_with_a_message_of_its_own() {
     let service = service().await;
     for path in [
         "/api/contacts/",
@@ -25,27 +25,27 @@ async fn another_path_is_404_with_a_sentence_of_its_own() {
     ] {
         let mut request = service.request("Ada", "ada@acme.de");
         request.path = path.to_owned();
-        let answer = service.send(&request).await;
-        assert_eq!(answer.status, 404, "{path}");
-        assert_ne!(answer.error(), "Workspace not found", "{path}");
+        let response = service.send(&request).await;
+        assert_eq!(response.status, 404, "{path}");
+        assert_ne!(response.error(), "Workspace not found", "{path}");
     }
     assert_eq!(service.proxy.operations(), [""; 0], "no database call");
 }
 
 #[tokio::test]
-async fn another_method_is_405_and_told_which_is_allowed() {
+async fn another_method_is_405_with_the_allowed_one() {
     let service = service().await;
     for method in ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "post", "TRACE"] {
         let mut request = service.request("Ada", "ada@acme.de");
         request.method = method.to_owned();
-        let answer = service.send(&request).await;
-        assert_eq!((answer.status, answer.header("allow")), (405, "POST"), "{method}");
+        let response = service.send(&request).await;
+        assert_eq!((response.status, response.header("allow")), (405, "POST"), "{method}");
     }
     assert_eq!(service.proxy.operations(), [""; 0], "no database call");
 }
 
 #[tokio::test]
-async fn a_body_of_64_kib_is_taken_and_one_byte_more_is_413() {
+async fn a_body_of_more_than_64_kib_is_413() {
     let service = service().await;
     let small = service.request("Ada", "ada@acme.de").body.unwrap();
     let padded = |len: usize| small.clone() + &" ".repeat(len - small.len());
@@ -78,19 +78,19 @@ async fn the_media_type_is_json_or_absent() {
         "application/vnd.Acme+JSON; v=1",
         " application/json ",
     ] {
-        let answer = service
+        let response = service
             .send(
                 &service
                     .request("Ada", "ada@acme.de")
                     .header("content-type", content_type),
             )
             .await;
-        assert!(matches!(answer.status, 200 | 201), "{content_type}: {answer:?}");
+        assert!(matches!(response.status, 200 | 201), "{content_type}: {response:?}");
     }
-    let answer = service
+    let response = service
         .send(&service.request("Ada", "ada@acme.de").without("content-type"))
         .await;
-    assert_eq!(answer.status, 200, "no header at all is taken as JSON");
+    assert_eq!(response.status, 200, "no header at all is taken as JSON");
     for content_type in [
         "text/plain",
         "text/json",
@@ -106,19 +106,19 @@ async fn the_media_type_is_json_or_absent() {
         "json",
         "",
     ] {
-        let answer = service
+        let response = service
             .send(
                 &service
                     .request("Ada", "ada@acme.de")
                     .header("content-type", content_type),
             )
             .await;
-        assert_refused(&answer, 415, &["application/json"]);
+        assert_refused(&response, 415, &["application/json"]);
     }
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_415_and_told_to_be_sent_as_it_is() {
+async fn a_compressed_body_is_415_with_advice() {
     let service = service().await;
     let request = service.request("Ada", "ada@acme.de");
     for encoding in ["", " ", "identity", "Identity"] {
@@ -141,7 +141,7 @@ async fn a_compressed_body_is_415_and_told_to_be_sent_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_workspace_that_does_not_exist_and_one_of_another_tenant_get_the_same_bytes() {
+async fn a_missing_and_a_foreign_workspace_get_the_same_response() {
     let service = service().await;
     let foreign = Uuid::new_v4().to_string();
     service.put_workspace(&foreign, &Uuid::new_v4().to_string()).await;
@@ -209,27 +209,27 @@ async fn the_checks_have_an_order() {
 }
 
 #[tokio::test]
-async fn a_caller_without_a_valid_key_learns_nothing_about_fields_or_workspaces() {
+async fn a_caller_without_a_key_learns_nothing() {
     let service = service().await;
     let unknown = format!("Bearer {}", new_key());
-    let answer = async |body: String| {
+    let response = async |body: String| {
         let request = service.request("", "").header("authorization", &unknown).body(body);
         service.send(&request).await
     };
-    let valid = answer(service.request("Ada", "ada@acme.de").body.unwrap()).await;
+    let valid = response(service.request("Ada", "ada@acme.de").body.unwrap()).await;
     assert_eq!(valid.status, 401);
     for body in [
         "{}".to_owned(),
         "[".to_owned(),
         json!({"workspaceId": Uuid::new_v4(), "name": "A", "email": "a@b.de"}).to_string(),
     ] {
-        assert_eq!(answer(body).await, valid);
+        assert_eq!(response(body).await, valid);
     }
 }
 
 /// `docs/contract.md#calls`: what a request costs, seen on the wire.
 #[tokio::test]
-async fn a_request_costs_one_batch_get_item_and_one_put_item_and_a_refused_one_less() {
+async fn a_request_costs_one_batch_get_item_and_one_put_item() {
     let service = service().await;
     let operations = async |service: &Service, request: &_| {
         service.proxy.plan(|_, _| None);

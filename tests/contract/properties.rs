@@ -56,7 +56,7 @@ fn assert_is_found_again_by_email(text: &str) {
 }
 
 #[test]
-fn what_a_response_shows_of_a_name_is_found_again_for_every_code_point() {
+fn a_stored_name_finds_its_contact_for_every_code_point() {
     for c in code_points() {
         for text in [
             format!("a{c}b {c}"),
@@ -70,7 +70,7 @@ fn what_a_response_shows_of_a_name_is_found_again_for_every_code_point() {
 }
 
 #[test]
-fn what_a_response_shows_of_an_address_is_found_again_for_every_code_point() {
+fn a_stored_address_finds_its_contact_for_every_code_point() {
     for c in code_points() {
         assert_is_found_again_by_email(&format!("a{c}@acme.de"));
         assert_is_found_again_by_email(&format!("x@{c}.a{c}-b.{c}d"));
@@ -93,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn what_a_response_shows_of_a_name_is_found_again(text in names()) {
+    fn a_stored_name_finds_its_contact(text in names()) {
         assert_is_found_again_by_name(&text);
     }
 

@@ -29,7 +29,7 @@ async fn the_same_address_and_name_again_is_200_with_the_stored_contact() {
 }
 
 #[tokio::test]
-async fn what_a_response_shows_can_be_sent_again_and_finds_the_same_contact() {
+async fn a_request_made_from_a_response_finds_the_same_contact() {
     let service = service().await;
     for (n, (name, email)) in [
         ("Doe, John, Jr.", "John@Exämple.DE"),
@@ -57,7 +57,7 @@ async fn what_a_response_shows_can_be_sent_again_and_finds_the_same_contact() {
 }
 
 #[tokio::test]
-async fn the_same_address_under_another_name_is_409_and_says_nothing_of_the_contact() {
+async fn the_same_address_under_another_name_is_409() {
     let service = service().await;
     let created = service.send(&service.request("Henrik Larsen", "henrik@acme.de")).await;
     let stored = service.contacts().await;
@@ -84,7 +84,7 @@ async fn the_address_identifies_a_contact_within_its_workspace_only() {
 }
 
 #[tokio::test]
-async fn the_same_domain_in_unicode_and_in_its_ascii_form_is_the_same_address() {
+async fn a_domain_in_unicode_and_in_ascii_is_the_same_address() {
     let service = service().await;
     assert_eq!(
         service.send(&service.request("Jörg", "jörg@exämple.de")).await.status,
@@ -121,14 +121,14 @@ async fn a_contact_that_another_writer_made_is_read_as_it_is() {
     item.insert("channel".to_owned(), AttributeValue::N("7".to_owned()));
     service.put_contact(item.clone()).await;
 
-    let answer = service.send(&service.request("Ada Lovelace", "Ada@acme.de")).await;
-    assert_eq!(answer.status, 200, "a contact without a name contradicts none");
-    assert_eq!(answer.header("location"), format!("/api/contacts/{id}"));
+    let response = service.send(&service.request("Ada Lovelace", "Ada@acme.de")).await;
+    assert_eq!(response.status, 200, "a contact without a name contradicts none");
+    assert_eq!(response.header("location"), format!("/api/contacts/{id}"));
     let expected = format!(
         r#"{{"id":"{id}","tenantId":"{}","externalRef":null,"resolutionStatus":"unresolved","firstName":null,"lastName":null,"email":null,"phone":"+4712345678","companyName":null,"createdAt":null,"updatedAt":null}}"#,
         service.tenant_id
     );
-    assert_eq!(answer.text, expected);
+    assert_eq!(response.text, expected);
     assert_eq!(service.contacts().await, [item], "nothing written");
 }
 
@@ -161,7 +161,7 @@ async fn a_stored_contact_has_the_name_of_each_of_its_attributes() {
 }
 
 #[tokio::test]
-async fn a_contact_that_was_changed_since_is_answered_as_it_is_now() {
+async fn a_changed_contact_is_returned_as_it_is_now() {
     let service = service().await;
     let created = service.send(&service.request("Ada Lovelace", "ada@acme.de")).await;
     let mut item = service.contacts().await.remove(0);
@@ -186,9 +186,9 @@ async fn a_contact_that_was_changed_since_is_answered_as_it_is_now() {
 async fn an_item_with_nothing_but_its_key_reads_as_nulls() {
     let service = service().await;
     service.put_contact(key(&service, "ada@acme.de")).await;
-    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-    assert_eq!((answer.status, answer.header("location")), (200, ""));
-    for (member, value) in answer.body.as_object().unwrap() {
+    let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!((response.status, response.header("location")), (200, ""));
+    for (member, value) in response.body.as_object().unwrap() {
         let expected = if member == "resolutionStatus" {
             json!("unresolved")
         } else {
@@ -231,12 +231,12 @@ async fn four_processes_sent_the_same_contact_at_once_create_it_once() {
                 service.send(&request).await
             });
         }
-        let answers = requests.join_all().await;
-        let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        let responses = requests.join_all().await;
+        let mut statuses: Vec<u16> = responses.iter().map(|response| response.status).collect();
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 200, 200, 201]);
         assert!(
-            answers.iter().all(|answer| answer.text == answers[0].text),
+            responses.iter().all(|response| response.text == responses[0].text),
             "the same body"
         );
     }

@@ -20,14 +20,14 @@ async fn refused(service: &Service, changes: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn at_the_level_off_not_even_a_failed_start_leaves_a_line() {
+async fn at_the_level_off_a_failed_start_logs_nothing() {
     let service = Service::without_process(BINARY).await;
     let line = refused(&service, &[("CONTACTS_TABLE", ""), ("AWS_LAMBDA_LOG_LEVEL", "off")]).await;
     assert_eq!(line, "");
 }
 
 #[tokio::test]
-async fn a_missing_variable_stops_the_start_with_a_line_that_names_it() {
+async fn a_missing_variable_is_named_when_the_start_fails() {
     let service = Service::without_process(BINARY).await;
     for name in [
         "CONTACTS_TABLE",
@@ -49,7 +49,7 @@ async fn a_missing_variable_stops_the_start_with_a_line_that_names_it() {
 }
 
 #[tokio::test]
-async fn an_unreadable_variable_stops_the_start_with_a_line_that_names_it() {
+async fn an_invalid_variable_is_named_when_the_start_fails() {
     let service = Service::without_process(BINARY).await;
     let here = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     for (name, value) in [
@@ -68,7 +68,7 @@ async fn an_unreadable_variable_stops_the_start_with_a_line_that_names_it() {
 }
 
 #[tokio::test]
-async fn a_start_with_several_wrong_variables_names_all_of_them() {
+async fn all_invalid_variables_are_named_at_once() {
     let service = Service::without_process(BINARY).await;
     let wrong = [
         ("CONTACTS_TABLE", ""),
@@ -96,8 +96,8 @@ async fn the_services_endpoint_goes_before_that_of_all_services() {
         (nowhere, &proxy, 503),
     ] {
         let function = service.process(&[("AWS_ENDPOINT_URL_DYNAMODB", own), ("AWS_ENDPOINT_URL", all)]);
-        let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-        assert_eq!(answer.status, status, "{own} {all}");
+        let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+        assert_eq!(response.status, status, "{own} {all}");
         function.stop().await;
     }
     let service = Service::without_process(BINARY).await;
@@ -130,7 +130,7 @@ async fn an_endpoint_goes_before_fips_and_dual_stack() {
 }
 
 #[tokio::test]
-async fn a_secret_is_not_in_the_line_of_a_failed_start() {
+async fn a_failed_start_logs_no_secret() {
     let service = Service::without_process(BINARY).await;
     let line = refused(
         &service,
@@ -173,8 +173,8 @@ async fn the_certificates_of_the_ca_bundle_are_trusted_and_no_others() {
     let others = Pem::new(&other.authority);
     for (ca_bundle, status) in [(bundle.path(), 201), (others.path(), 503), ("", 503)] {
         let function = service.process(&[("AWS_ENDPOINT_URL_DYNAMODB", &tls.url), ("AWS_CA_BUNDLE", ca_bundle)]);
-        let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-        assert_eq!(answer.status, status, "{ca_bundle}");
+        let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+        assert_eq!(response.status, status, "{ca_bundle}");
         function.stop().await;
     }
     // The function reads the contract's variables and no others. Other TLS clients would read this one.
@@ -182,7 +182,7 @@ async fn the_certificates_of_the_ca_bundle_are_trusted_and_no_others() {
         ("AWS_ENDPOINT_URL_DYNAMODB", &tls.url),
         ("SSL_CERT_FILE", bundle.path()),
     ]);
-    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-    assert_eq!(answer.status, 503, "trusted by SSL_CERT_FILE");
+    let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!(response.status, 503, "trusted by SSL_CERT_FILE");
     function.stop().await;
 }

@@ -16,14 +16,14 @@ fn strings(item: &std::collections::HashMap<String, AttributeValue>) -> BTreeMap
 }
 
 #[tokio::test]
-async fn an_item_has_the_contacts_members_and_its_keys_and_nothing_that_is_null() {
+async fn an_item_has_no_attribute_that_is_null() {
     let service = service().await;
-    let answer = service
+    let response = service
         .send(&service.request("Larsen, Henrik", "Jörg@Exämple.DE"))
         .await;
-    assert_eq!(answer.status, 201);
+    assert_eq!(response.status, 201);
     let items = service.contacts().await;
-    let mut expected: BTreeMap<String, Value> = answer
+    let mut expected: BTreeMap<String, Value> = response
         .body
         .as_object()
         .unwrap()
@@ -61,8 +61,8 @@ async fn items_of_the_largest_size_are_read() {
             .await
             .unwrap();
     }
-    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-    assert_eq!(answer.status, 201, "{answer:?}");
+    let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!(response.status, 201, "{response:?}");
 }
 
 #[tokio::test]

@@ -51,11 +51,11 @@ const fn case(fault: Fault, is_retried: bool, status: u16, word: &'static str, i
 }
 
 const fn refused(code: &'static str, word: &'static str) -> Case {
-    case(Fault::Answer(400, code), false, 500, word, false, true)
+    case(Fault::Error(400, code), false, 500, word, false, true)
 }
 
 const fn transient(status: u16, code: &'static str, word: &'static str) -> Case {
-    case(Fault::Answer(status, code), true, 503, word, false, true)
+    case(Fault::Error(status, code), true, 503, word, false, true)
 }
 
 /// The errors in the table of `src/store/fault.rs` that one broken call can cause, and some others.
@@ -106,15 +106,15 @@ async fn check(operation: &'static str, answered: u16, case: &Case, broken: usiz
     };
     let request = service.request("Ada Lovelace", email);
     break_first(&service, operation, case.fault, broken);
-    let answer = service.send(&request).await;
+    let response = service.send(&request).await;
 
     let recovers = case.is_retried && broken < ATTEMPTS;
     let status = if recovers { answered } else { case.status };
-    assert_eq!(answer.status, status, "{name}: {answer:?}");
+    assert_eq!(response.status, status, "{name}: {response:?}");
     let retry_after = if status == 503 { "1" } else { "" };
-    assert_eq!(answer.header("retry-after"), retry_after, "{name}");
+    assert_eq!(response.header("retry-after"), retry_after, "{name}");
     for inside in ["Dynamo", "Exception", "throttl", "Table", "PutItem"] {
-        assert!(status < 500 || !answer.text.contains(inside), "{name}: {answer:?}");
+        assert!(status < 500 || !response.text.contains(inside), "{name}: {response:?}");
     }
     let operations = service.proxy.operations();
     let sent = operations.iter().filter(|sent| *sent == operation).count();
@@ -127,7 +127,7 @@ async fn check(operation: &'static str, answered: u16, case: &Case, broken: usiz
     let is_stored = status == 201 || (operation == "PutItem" && case.is_applied);
     assert_eq!(stored.len(), usize::from(is_stored), "{name}");
     if status == 201 {
-        let id = answer.body["id"].as_str().expect("an id").to_owned();
+        let id = response.body["id"].as_str().expect("an id").to_owned();
         assert_eq!(stored[0]["id"], AttributeValue::S(id), "{name}");
     }
     if operation != "GetItem" {
@@ -183,7 +183,7 @@ fn break_first(service: &Service, operation: &'static str, fault: Fault, count: 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_fault_at_every_call_ends_in_time_with_an_answer_of_the_contract() {
+async fn every_fault_at_every_call_ends_in_a_response_in_time() {
     let mut cases = JoinSet::new();
     // The service's times are real, so an overloaded engine would cause faults of its own. Cases that hang only wait, so
     // many of them can run at once.

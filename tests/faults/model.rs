@@ -25,7 +25,7 @@ enum Request {
 }
 
 /// DynamoDB's response to one attempt of a write: it was applied (`None`), or the table already had this request's item.
-type Answer = Option<usize>;
+type Response = Option<usize>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct State {
@@ -35,7 +35,7 @@ struct State {
     /// The attempts of writes that have not arrived yet, by request, sorted.
     writes: Vec<usize>,
     /// The responses that have not arrived yet, sorted.
-    answers: Vec<(usize, Answer)>,
+    responses: Vec<(usize, Response)>,
 }
 
 /// The contact that a request with this name would create.
@@ -81,7 +81,7 @@ impl World {
             item: None,
             requests: vec![Request::Unsent; self.names.len()],
             writes: vec![],
-            answers: vec![],
+            responses: vec![],
         }
     }
 
@@ -99,10 +99,12 @@ impl World {
             let mut state = state.clone();
             change(&mut state);
             // A request that has ended waits for no response, so states that differ only in such responses are the same.
-            let State { requests, answers, .. } = &mut state;
-            answers.retain(|&(request, _)| matches!(requests[request], Request::Waiting(_)));
+            let State {
+                requests, responses, ..
+            } = &mut state;
+            responses.retain(|&(request, _)| matches!(requests[request], Request::Waiting(_)));
             state.writes.sort_unstable();
-            state.answers.sort_unstable();
+            state.responses.sort_unstable();
             next.push(state);
         };
         for request in 0..self.names.len() {
@@ -132,16 +134,16 @@ impl World {
                 // The condition: the item doesn't exist.
                 let found = state.item;
                 state.item = Some(found.unwrap_or(request));
-                state.answers.push((request, found));
+                state.responses.push((request, found));
             });
         }
-        for (at, &(request, answer)) in state.answers.iter().enumerate() {
-            step(&|state| _ = state.answers.remove(at));
+        for (at, &(request, response)) in state.responses.iter().enumerate() {
+            step(&|state| _ = state.responses.remove(at));
             step(&|state| {
-                state.answers.remove(at);
+                state.responses.remove(at);
                 if matches!(state.requests[request], Request::Waiting(_)) {
                     state.requests[request] =
-                        Request::Ended(Some(answer.map_or(201, |found| self.statuses[request][found])));
+                        Request::Ended(Some(response.map_or(201, |found| self.statuses[request][found])));
                 }
             });
         }
@@ -191,7 +193,7 @@ impl World {
 }
 
 #[test]
-fn in_every_interleaving_there_is_one_item_one_201_and_no_false_answer() {
+fn every_interleaving_has_one_item_and_at_most_one_201() {
     for (names, tries) in [
         (&["Ada"][..], 3),
         (&["Ada", "Ada"], 2),

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use harness::{
     function::Function,
     proxy::Fault,
-    service::{Answer, Service},
+    service::{Response, Service},
 };
 use serde_json::Value;
 use tokio::{net::TcpSocket, task::JoinSet, time::timeout};
@@ -32,8 +32,8 @@ async fn frozen_before_each_request(break_something: impl AsyncFn(&Service)) {
         signal("-STOP", process);
         break_something(&service).await;
         signal("-CONT", process);
-        let answer = service.send(&service.request("Ada", &format!("ada{n}@acme.de"))).await;
-        assert_eq!(answer.status, 201);
+        let response = service.send(&service.request("Ada", &format!("ada{n}@acme.de"))).await;
+        assert_eq!(response.status, 201);
         let calls = service.proxy.calls();
         assert!(calls.iter().any(|call| call.connection > last), "no connection died");
     }
@@ -42,13 +42,13 @@ async fn frozen_before_each_request(break_something: impl AsyncFn(&Service)) {
 
 /// A process that wakes up finds the reset on its connection, and opens another.
 #[tokio::test]
-async fn a_connection_that_was_reset_while_the_process_was_frozen_costs_no_request_its_response() {
+async fn a_connection_reset_while_frozen_fails_no_request() {
     frozen_before_each_request(async |service| service.proxy.reset_idle_connections().await).await;
 }
 
 /// The reset was lost, so the process learns of it when it sends its next call: only a retry helps.
 #[tokio::test]
-async fn a_connection_that_died_unnoticed_while_the_process_was_frozen_costs_no_request_its_response() {
+async fn a_connection_that_died_while_frozen_fails_no_request() {
     frozen_before_each_request(async |service| {
         let last = service.proxy.calls().last().expect("a call").connection;
         service
@@ -59,7 +59,7 @@ async fn a_connection_that_died_unnoticed_while_the_process_was_frozen_costs_no_
 }
 
 #[tokio::test]
-async fn a_process_killed_between_write_and_answer_leaves_a_contact_that_the_callers_retry_gets() {
+async fn a_retry_finds_the_contact_of_a_killed_process() {
     let service = Arc::new(Service::without_process(BINARY).await);
     let function = service.process(&[]);
     service
@@ -82,11 +82,11 @@ async fn a_process_killed_between_write_and_answer_leaves_a_contact_that_the_cal
     lost.abort();
     service.proxy.plan(|_, _| None);
     service.add_process(&[]);
-    let answer = service.send(&request).await;
-    assert_eq!(answer.status, 200);
+    let response = service.send(&request).await;
+    assert_eq!(response.status, 200);
     assert_eq!(
         stored["id"],
-        AttributeValue::S(answer.body["id"].as_str().expect("an id").to_owned())
+        AttributeValue::S(response.body["id"].as_str().expect("an id").to_owned())
     );
     assert_eq!(service.contacts().await, [stored]);
 }
@@ -110,14 +110,14 @@ async fn a_request_that_hangs_does_not_hold_the_others_of_its_process() {
     for n in 0..50 {
         others.spawn(send(format!("ada{n}@acme.de")));
     }
-    let answers: Vec<Answer> = others.join_all().await;
-    assert!(answers.iter().all(|answer| answer.status == 201));
+    let responses: Vec<Response> = others.join_all().await;
+    assert!(responses.iter().all(|response| response.status == 201));
     assert!(!stuck.is_finished(), "it still hangs while fifty others were answered");
-    let answer = timeout(Duration::from_secs(8), stuck)
+    let response = timeout(Duration::from_secs(8), stuck)
         .await
         .expect("in time")
         .expect("no panic");
-    assert_eq!(answer.status, 503);
+    assert_eq!(response.status, 503);
     // Each request counts only its own attempts, in whatever order they run.
     for line in service.stop().await {
         let line: Value = serde_json::from_str(&line).unwrap();
@@ -159,15 +159,15 @@ async fn a_process_starts_whatever_the_database_does_at_its_start() {
         Fault::ResetBefore,
         Fault::Bare500,
         Fault::NotHttp,
-        Fault::Answer(400, "ThrottlingException"),
-        Fault::Answer(400, "AccessDeniedException"),
-        Fault::Answer(400, "ResourceNotFoundException"),
+        Fault::Error(400, "ThrottlingException"),
+        Fault::Error(400, "AccessDeniedException"),
+        Fault::Error(400, "ResourceNotFoundException"),
     ] {
         let service = Service::without_process(BINARY).await;
         service.proxy.break_openings(fault);
         service.add_process(&[]);
-        let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-        assert_eq!(answer.status, 201, "{fault:?}");
+        let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+        assert_eq!(response.status, 201, "{fault:?}");
         let lines = service.stop().await;
         assert_eq!(entries(&lines).len(), lines.len(), "nothing is logged of it: {lines:?}");
         assert_eq!(entries(&lines)[0]["databaseAttempts"], 2, "{fault:?}");
@@ -175,7 +175,7 @@ async fn a_process_starts_whatever_the_database_does_at_its_start() {
 }
 
 #[tokio::test]
-async fn a_connection_that_died_between_start_and_first_invocation_costs_no_request_its_response() {
+async fn a_connection_that_died_before_the_first_request_fails_none() {
     let service = Service::without_process(BINARY).await;
     let function = service.process(&[]);
     let process = function.id().expect("it runs");
@@ -201,7 +201,7 @@ async fn a_process_without_a_runtime_api_ends_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_panic_is_500_leaves_its_place_in_the_log_and_the_process_serves_the_next_request() {
+async fn a_panic_is_500_and_the_process_survives() {
     let service = Service::without_process(BINARY).await;
     // The memory that a process needs if it looks up no name, and so starts no thread.
     let function = service.process(&[]);
@@ -228,8 +228,8 @@ async fn a_panic_is_500_leaves_its_place_in_the_log_and_the_process_serves_the_n
         )]));
     let function = Function::run(command, |_| {}).expect("a shell");
     let request = service.request("Ada", "ada@acme.de");
-    let answer = service.send(&request).await;
-    assert_eq!(answer.status, 500, "{answer:?}");
+    let response = service.send(&request).await;
+    assert_eq!(response.status, 500, "{response:?}");
     let unlimited = Command::new("prlimit")
         .args(["--as=unlimited", "--pid", &function.id().expect("it runs").to_string()])
         .status();

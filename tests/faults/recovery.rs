@@ -26,8 +26,8 @@ async fn keys_that_were_left_out_are_asked_for_again_and_only_those() {
         items.keys().cloned().collect::<Vec<_>>()
     };
     break_first(&service, "BatchGetItem", Fault::Unprocessed, 1);
-    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-    assert_eq!(answer.status, 201, "{answer:?}");
+    let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!(response.status, 201, "{response:?}");
     assert_eq!(service.proxy.operations(), ["BatchGetItem", "BatchGetItem", "PutItem"]);
     assert_eq!((tables(0).len(), tables(1).len()), (2, 1));
     assert_eq!(
@@ -36,9 +36,9 @@ async fn keys_that_were_left_out_are_asked_for_again_and_only_those() {
     );
 
     break_first(&service, "BatchGetItem", Fault::Unprocessed, usize::MAX);
-    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+    let response = service.send(&service.request("Ada", "ada@acme.de")).await;
     assert_eq!(
-        (answer.status, answer.header("retry-after")),
+        (response.status, response.header("retry-after")),
         (503, "1"),
         "left out is not: not found"
     );
@@ -51,19 +51,19 @@ async fn keys_that_were_left_out_are_asked_for_again_and_only_those() {
 }
 
 #[tokio::test]
-async fn a_batch_without_responses_is_no_unknown_key() {
+async fn a_batch_without_responses_is_retried() {
     let service = Service::start(BINARY).await;
     break_first(&service, "BatchGetItem", Fault::EmptyObject, ATTEMPTS - 1);
-    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-    assert_eq!(answer.status, 201, "{answer:?}");
+    let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!(response.status, 201, "{response:?}");
     break_first(&service, "BatchGetItem", Fault::EmptyObject, ATTEMPTS);
-    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!((response.status, response.header("retry-after")), (503, "1"));
     assert_eq!(last_line(&service).await["fault"], "unreadable");
 }
 
 #[tokio::test]
-async fn a_clock_that_is_put_right_costs_a_retry_and_no_error() {
+async fn a_corrected_clock_costs_a_retry_and_no_error() {
     let service = Service::start(BINARY).await;
     let send = async |name: &str| {
         service
@@ -104,14 +104,18 @@ async fn a_hanging_database_is_503_before_the_invocations_deadline() {
             .proxy
             .plan(move |_, call| (call.operation == operation).then_some(Fault::HangBefore));
         let time = Duration::from_millis(millis);
-        let answer = service
+        let response = service
             .send_with_deadline(&service.request("Ada", "ada@acme.de"), time)
             .await;
-        assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{operation}");
+        assert_eq!(
+            (response.status, response.header("retry-after")),
+            (503, "1"),
+            "{operation}"
+        );
         service.proxy.plan(|_, _| None);
-        let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
+        let response = service.send(&service.request("Ada", "ada@acme.de")).await;
         assert!(
-            matches!(answer.status, 200 | 201),
+            matches!(response.status, 200 | 201),
             "a database that recovers: the next request succeeds at once"
         );
     }
@@ -137,8 +141,8 @@ async fn a_last_attempt_that_hangs_is_503() {
             ATTEMPTS.. => Some(Fault::HangBefore),
             _ => Some(Fault::Bare500),
         });
-    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!((response.status, response.header("retry-after")), (503, "1"));
     assert_eq!(service.proxy.operations(), ["BatchGetItem"; ATTEMPTS]);
     assert_eq!(last_line(&service).await["fault"], "timed_out");
 }
@@ -163,8 +167,8 @@ async fn a_database_that_refuses_connections_is_503() {
     socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
     let port = socket.local_addr().expect("bound").port();
     service.add_process(&[("AWS_ENDPOINT_URL_DYNAMODB", &format!("http://127.0.0.1:{port}"))]);
-    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!((response.status, response.header("retry-after")), (503, "1"));
     let line = last_line(&service).await;
     assert_eq!(
         (&line["fault"], &line["databaseAttempts"]),
@@ -182,8 +186,8 @@ async fn a_database_that_never_completes_a_connection_is_503() {
     let _listener = socket.listen(0).expect("a free port");
     let _queued = tokio::net::TcpStream::connect(address).await.expect("a connection");
     service.add_process(&[("AWS_ENDPOINT_URL_DYNAMODB", &format!("http://{address}"))]);
-    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!((response.status, response.header("retry-after")), (503, "1"));
     let line = last_line(&service).await;
     assert_eq!(
         (&line["fault"], &line["databaseAttempts"]),
@@ -195,18 +199,18 @@ async fn a_database_that_never_completes_a_connection_is_503() {
 async fn a_database_whose_name_does_not_resolve_is_503() {
     let service = Service::without_process(BINARY).await;
     service.add_process(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://nowhere.invalid:8000")]);
-    let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+    assert_eq!((response.status, response.header("retry-after")), (503, "1"));
 }
 
 #[tokio::test]
-async fn a_missing_table_is_500_and_the_process_lives() {
+async fn a_missing_table_is_500_and_the_process_survives() {
     let service = Service::without_process(BINARY).await;
     service.add_process(&[("CONTACTS_TABLE", "no-such-table")]);
     for _ in 0..2 {
-        let answer = service.send(&service.request("Ada", "ada@acme.de")).await;
-        assert_eq!((answer.status, answer.header("retry-after")), (500, ""));
-        assert!(!answer.text.contains("table"), "{answer:?}");
+        let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+        assert_eq!((response.status, response.header("retry-after")), (500, ""));
+        assert!(!response.text.contains("table"), "{response:?}");
     }
     let line = last_line(&service).await;
     assert_eq!(
@@ -216,7 +220,7 @@ async fn a_missing_table_is_500_and_the_process_lives() {
 }
 
 #[tokio::test]
-async fn a_process_that_has_seen_a_bad_minute_still_sends_again() {
+async fn earlier_failures_use_up_no_retries_of_later_requests() {
     let service = Service::start(BINARY).await;
     // The SDK's own quota, 500 tokens at 5 a retry, would be used up by a third of this.
     service.proxy.plan(|_, _| Some(Fault::Bare500));
@@ -232,8 +236,8 @@ async fn a_process_that_has_seen_a_bad_minute_still_sends_again() {
 async fn calls_share_connections() {
     let service = Service::start(BINARY).await;
     for n in 0..5 {
-        let answer = service.send(&service.request("Ada", &format!("ada{n}@acme.de"))).await;
-        assert_eq!(answer.status, 201);
+        let response = service.send(&service.request("Ada", &format!("ada{n}@acme.de"))).await;
+        assert_eq!(response.status, 201);
     }
     let calls = service.proxy.calls();
     assert_eq!(calls.len(), 10);

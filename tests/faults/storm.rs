@@ -16,9 +16,9 @@ const ROWS: usize = 1_000;
 const PROCESSES: usize = 4;
 /// What can go wrong with a call, except that it hangs: that would take seconds each time and is tested elsewhere.
 const FAULTS: [Fault; 7] = [
-    Fault::Answer(400, "ThrottlingException"),
-    Fault::Answer(400, "ProvisionedThroughputExceededException"),
-    Fault::Answer(500, "InternalServerError"),
+    Fault::Error(400, "ThrottlingException"),
+    Fault::Error(400, "ProvisionedThroughputExceededException"),
+    Fault::Error(500, "InternalServerError"),
     Fault::ResetBefore,
     Fault::ResetAfter,
     Fault::Cut,
@@ -37,15 +37,18 @@ fn next(state: &mut u64) -> u64 {
 async fn import(service: &Service, row: usize) -> (u16, String) {
     let request = service.request(&format!("Row {row}"), &format!("row{row}@acme.de"));
     loop {
-        let answer = service.send(&request).await;
-        if answer.status != 503 {
-            return (answer.status, answer.body["id"].as_str().unwrap_or_default().to_owned());
+        let response = service.send(&request).await;
+        if response.status != 503 {
+            return (
+                response.status,
+                response.body["id"].as_str().unwrap_or_default().to_owned(),
+            );
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_storm_leaves_one_item_and_one_id_a_row_and_at_most_one_201() {
+async fn a_storm_leaves_one_item_for_each_row() {
     let seed = env::var("STORM_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok())
@@ -73,9 +76,9 @@ async fn a_storm_leaves_one_item_and_one_id_a_row_and_at_most_one_201() {
         let service = Arc::clone(&service);
         imports.spawn(async move { (row, import(&service, row).await) });
     }
-    let mut answers: BTreeMap<usize, Vec<(u16, String)>> = BTreeMap::new();
-    for (row, answer) in imports.join_all().await {
-        answers.entry(row).or_default().push(answer);
+    let mut responses: BTreeMap<usize, Vec<(u16, String)>> = BTreeMap::new();
+    for (row, response) in imports.join_all().await {
+        responses.entry(row).or_default().push(response);
     }
     let stored: BTreeMap<String, String> = service
         .contacts()
@@ -90,18 +93,18 @@ async fn a_storm_leaves_one_item_and_one_id_a_row_and_at_most_one_201() {
         .collect();
     assert_eq!(stored.len(), ROWS, "nothing left out, nothing twice");
     assert_eq!(stored.values().collect::<BTreeSet<_>>().len(), ROWS, "one id a row");
-    for (row, answers) in answers {
-        assert_eq!(answers.len(), 2);
+    for (row, responses) in responses {
+        assert_eq!(responses.len(), 2);
         let id = &stored[&format!("row{row}@acme.de")];
         assert!(
-            answers
+            responses
                 .iter()
                 .all(|(status, found)| matches!(status, 200 | 201) && found == id),
-            "{row}: {answers:?}"
+            "{row}: {responses:?}"
         );
         assert!(
-            answers.iter().filter(|(status, _)| *status == 201).count() <= 1,
-            "{row}: {answers:?}"
+            responses.iter().filter(|(status, _)| *status == 201).count() <= 1,
+            "{row}: {responses:?}"
         );
     }
     let calls = service.proxy.calls().len();

@@ -608,7 +608,7 @@ async fn a_key_whose_storing_can_not_be_confirmed_is_deleted_again_or_named() {
     refused_with(&output, &["nobody has it", &revoke]);
 
     // What DynamoDB refused with a reason was not stored: no second call.
-    proxy.plan(|_, call| (call.operation == "PutItem").then_some(Fault::Answer(400, "AccessDeniedException")));
+    proxy.plan(|_, call| (call.operation == "PutItem").then_some(Fault::Error(400, "AccessDeniedException")));
     let output = keys("", &[], &issue).await;
     refused_with(&output, &["may not use dynamodb:PutItem"]);
     assert_eq!(proxy.operations(), ["Scan", "PutItem"]);
@@ -844,7 +844,7 @@ async fn a_key_of_a_tenant_without_a_workspace_is_issued_with_a_warning() {
 
     // An operator who may see keys only.
     let proxy = deployment.proxy().await;
-    proxy.plan(|_, call| (call.operation == "Scan").then_some(Fault::Answer(400, "AccessDeniedException")));
+    proxy.plan(|_, call| (call.operation == "Scan").then_some(Fault::Error(400, "AccessDeniedException")));
     let issue = ["--endpoint-url", &proxy.url, "issue", "--tenant", &other];
     let unchecked = keys("", &[], &issue).await;
     done(&unchecked);

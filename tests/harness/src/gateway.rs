@@ -33,17 +33,16 @@ pub async fn handle(
     body: Bytes,
 ) -> Response<Body> {
     if uri.path() != ROUTE {
-        return own_answer(StatusCode::NOT_FOUND, "Not Found");
+        return own_response(StatusCode::NOT_FOUND, "Not Found");
     }
     if body.len() > MAX_BODY_BYTES {
-        return own_answer(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        return own_response(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     }
     let event = event(client, method, uri, headers, &body).to_string();
     match runtime_api.invoke(&event).await {
-        Outcome::Response(answer) => {
-            to_http(&answer).unwrap_or_else(|| own_answer(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
-        }
-        Outcome::Error(_) => own_answer(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+        Outcome::Response(response) => to_http(&response)
+            .unwrap_or_else(|| own_response(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")),
+        Outcome::Error(_) => own_response(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
     }
 }
 
@@ -156,26 +155,25 @@ fn is_text(content_type: &str) -> bool {
 }
 
 /// The HTTP response for a function's response in format 2.0; `None` if it isn't one.
-fn to_http(answer: &Value) -> Option<Response<Body>> {
-    let status = u16::try_from(answer["statusCode"].as_u64()?).ok()?;
-    let body = answer["body"].as_str().unwrap_or_default();
-    let body = match answer["isBase64Encoded"].as_bool() {
+fn to_http(response: &Value) -> Option<Response<Body>> {
+    let status = u16::try_from(response["statusCode"].as_u64()?).ok()?;
+    let body = response["body"].as_str().unwrap_or_default();
+    let body = match response["isBase64Encoded"].as_bool() {
         Some(true) => BASE64.decode(body).ok()?,
         _ => body.as_bytes().to_vec(),
     };
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = StatusCode::from_u16(status).ok()?;
-    for (name, value) in answer["headers"].as_object()? {
+    let mut http = Response::new(Body::from(body));
+    *http.status_mut() = StatusCode::from_u16(status).ok()?;
+    for (name, value) in response["headers"].as_object()? {
         let name = HeaderName::try_from(name).ok()?;
-        response
-            .headers_mut()
+        http.headers_mut()
             .insert(name, HeaderValue::try_from(value.as_str()?).ok()?);
     }
-    Some(response)
+    Some(http)
 }
 
 /// A response that API Gateway sends without invoking the function, in its own shape.
-fn own_answer(status: StatusCode, message: &str) -> Response<Body> {
+fn own_response(status: StatusCode, message: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(json!({ "message": message }).to_string()));
     *response.status_mut() = status;
     response

@@ -28,11 +28,11 @@ pub struct OpenApi {
     /// The document's examples of requests, by name.
     pub requests: BTreeMap<String, Value>,
     /// The documented responses.
-    pub answers: BTreeMap<u16, Answer>,
+    pub responses: BTreeMap<u16, Response>,
 }
 
 /// A documented response.
-pub struct Answer {
+pub struct Response {
     body_schema: SchemaIndex,
     headers: BTreeMap<String, Header>,
     /// The document's examples of its body, by name.
@@ -97,11 +97,11 @@ impl OpenApi {
             .keys()
             .map(|name| Ok((name.clone(), compile(&format!("{request}/properties/{name}"))?)))
             .collect::<Result<_, String>>()?;
-        let mut answers = BTreeMap::new();
-        for (status, answer) in operation["responses"].as_object().ok_or("responses are expected")? {
+        let mut responses = BTreeMap::new();
+        for (status, response) in operation["responses"].as_object().ok_or("responses are expected")? {
             let at = format!("{at}/responses/{status}");
             let mut headers = BTreeMap::new();
-            for (name, header) in answer["headers"].as_object().into_iter().flatten() {
+            for (name, header) in response["headers"].as_object().into_iter().flatten() {
                 let (header, at) = match header["$ref"].as_str() {
                     Some(reference) => (resolve(&document, reference)?, reference.to_owned()),
                     None => (header, format!("{at}/headers/{name}")),
@@ -113,20 +113,20 @@ impl OpenApi {
                 };
                 headers.insert(name.to_ascii_lowercase(), header);
             }
-            let answer = Answer {
+            let response = Response {
                 body_schema: compile(&format!("{at}/{of_body}"))?,
                 headers,
-                examples: examples(&answer["content"][JSON])?,
+                examples: examples(&response["content"][JSON])?,
             };
             let status = status.parse().map_err(|_| format!("{status} is no status"))?;
-            answers.insert(status, answer);
+            responses.insert(status, response);
         }
         Ok(Self {
             requests: examples(&operation["requestBody"]["content"][JSON])?,
             path: path.clone(),
             request_schema,
             member_schemas,
-            answers,
+            responses,
             schemas,
         })
     }
@@ -138,12 +138,12 @@ impl OpenApi {
     ///
     /// What the document doesn't allow in the response.
     pub fn check(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Result<(), String> {
-        let answer = self
-            .answers
+        let response = self
+            .responses
             .get(&status)
             .ok_or_else(|| format!("the status {status} is not documented"))?;
         let broken = |what: String| format!("the response {status}: {what}");
-        for (name, header) in &answer.headers {
+        for (name, header) in &response.headers {
             let values: Vec<_> = headers.get_all(name).iter().collect();
             match values[..] {
                 [] if !header.required => {}
@@ -157,7 +157,7 @@ impl OpenApi {
             }
         }
         for name in headers.keys() {
-            if !OF_HTTP.contains(&name.as_str()) && !answer.headers.contains_key(name.as_str()) {
+            if !OF_HTTP.contains(&name.as_str()) && !response.headers.contains_key(name.as_str()) {
                 return Err(broken(format!("the header {name} is not documented")));
             }
         }
@@ -166,7 +166,7 @@ impl OpenApi {
         }
         let body = serde_json::from_slice(body).map_err(|error| broken(error.to_string()))?;
         self.schemas
-            .validate(&body, answer.body_schema)
+            .validate(&body, response.body_schema)
             .map_err(|error| broken(error.to_string()))
     }
 
@@ -200,12 +200,12 @@ impl OpenApi {
         for (name, body) in &self.requests {
             self.check_request(body).map_err(|error| format!("{name}: {error}"))?;
         }
-        for (status, answer) in &self.answers {
-            let bodies = answer
+        for (status, response) in &self.responses {
+            let bodies = response
                 .examples
                 .iter()
-                .map(|(name, body)| (name, body, answer.body_schema));
-            let headers = &answer.headers;
+                .map(|(name, body)| (name, body, response.body_schema));
+            let headers = &response.headers;
             let headers = headers
                 .iter()
                 .map(|(name, header)| (name, &header.example, header.schema));
@@ -219,7 +219,7 @@ impl OpenApi {
     }
 }
 
-impl Answer {
+impl Response {
     /// The headers that the document shows for this response, required or not, in lower case.
     pub fn header_names(&self) -> impl Iterator<Item = &str> {
         self.headers.keys().map(String::as_str)

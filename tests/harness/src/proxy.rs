@@ -31,7 +31,7 @@ use crate::runtime_api::PATIENCE;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Responds with an error of DynamoDB; the call doesn't reach the engine.
-    Answer(u16, &'static str),
+    Error(u16, &'static str),
     /// Responds with this body; the call doesn't reach the engine.
     Body(u16, &'static str),
     /// Resets the connection; the call doesn't reach the engine.
@@ -274,15 +274,15 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io:
         let _ = shared.held.subscribe().wait_for(|held| !held).await;
         match fault {
             None => {
-                let (status, answer) = pass_on(shared, &head, body).await?;
-                write_answer(&mut stream, status, "", &answer).await?;
+                let (status, response) = pass_on(shared, &head, body).await?;
+                write_response(&mut stream, status, "", &response).await?;
             }
-            Some(Fault::Answer(status, code)) => {
-                let answer =
+            Some(Fault::Error(status, code)) => {
+                let response =
                     json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "made up"});
-                write_answer(&mut stream, status, "", answer.to_string().as_bytes()).await?;
+                write_response(&mut stream, status, "", response.to_string().as_bytes()).await?;
             }
-            Some(Fault::Body(status, body)) => write_answer(&mut stream, status, "", body.as_bytes()).await?,
+            Some(Fault::Body(status, body)) => write_response(&mut stream, status, "", body.as_bytes()).await?,
             Some(Fault::ResetBefore) => return stream.set_zero_linger(),
             Some(Fault::ResetAfter) => {
                 pass_on(shared, &head, body).await?;
@@ -294,38 +294,38 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io:
                 return until_closed(stream).await;
             }
             Some(Fault::Cut) => {
-                let (status, answer) = pass_on(shared, &head, body).await?;
-                let head = answer_head(status, "", answer.len().max(2));
+                let (status, response) = pass_on(shared, &head, body).await?;
+                let head = response_head(status, "", response.len().max(2));
                 stream.write_all(head.as_bytes()).await?;
-                return stream.write_all(&answer[..answer.len() / 2]).await;
+                return stream.write_all(&response[..response.len() / 2]).await;
             }
             Some(Fault::NotJson) => {
                 pass_on(shared, &head, body).await?;
-                write_answer(&mut stream, 200, "", b"<html>It works!</html>").await?;
+                write_response(&mut stream, 200, "", b"<html>It works!</html>").await?;
             }
             Some(Fault::Empty) => {
                 pass_on(shared, &head, body).await?;
-                write_answer(&mut stream, 200, "", b"").await?;
+                write_response(&mut stream, 200, "", b"").await?;
             }
             Some(Fault::EmptyObject) => {
                 pass_on(shared, &head, body).await?;
-                write_answer(&mut stream, 200, "", b"{}").await?;
+                write_response(&mut stream, 200, "", b"{}").await?;
             }
             Some(Fault::NotHttp) => {
                 pass_on(shared, &head, body).await?;
                 stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n\r\n").await?;
                 return until_closed(stream).await;
             }
-            Some(Fault::Bare500) => write_answer(&mut stream, 500, "", b"").await?,
-            Some(Fault::Bare500At(date)) => write_answer(&mut stream, 500, &format!("date: {date}\r\n"), b"").await?,
+            Some(Fault::Bare500) => write_response(&mut stream, 500, "", b"").await?,
+            Some(Fault::Bare500At(date)) => write_response(&mut stream, 500, &format!("date: {date}\r\n"), b"").await?,
             Some(Fault::Unprocessed) => {
-                let answer = leave_unprocessed(shared, &head, &call.input).await?;
-                write_answer(&mut stream, 200, "", answer.to_string().as_bytes()).await?;
+                let response = leave_unprocessed(shared, &head, &call.input).await?;
+                write_response(&mut stream, 200, "", response.to_string().as_bytes()).await?;
             }
-            Some(Fault::ClockSkew) => write_answer(&mut stream, 400, WRONG_DATE, SIGNATURE_EXPIRED).await?,
+            Some(Fault::ClockSkew) => write_response(&mut stream, 400, WRONG_DATE, SIGNATURE_EXPIRED).await?,
             Some(Fault::SignatureExpired) => {
                 let date = format!("date: {}\r\n", http_date(SystemTime::now()));
-                write_answer(&mut stream, 400, &date, SIGNATURE_EXPIRED).await?;
+                write_response(&mut stream, 400, &date, SIGNATURE_EXPIRED).await?;
             }
         }
     }
@@ -378,9 +378,9 @@ async fn pass_on(shared: &Shared, head: &str, body: Vec<u8>) -> io::Result<(u16,
         headers.insert(name, header(head, name).parse().map_err(io::Error::other)?);
     }
     *request.headers_mut() = headers;
-    let answer = shared.client.request(request).await.map_err(io::Error::other)?;
-    let status = answer.status().as_u16();
-    let body = answer.into_body().collect().await.map_err(io::Error::other)?;
+    let response = shared.client.request(request).await.map_err(io::Error::other)?;
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.map_err(io::Error::other)?;
     Ok((status, body.to_bytes().to_vec()))
 }
 
@@ -389,26 +389,26 @@ async fn leave_unprocessed(shared: &Shared, head: &str, input: &Value) -> io::Re
     let mut asked = input["RequestItems"].as_object().cloned().unwrap_or_default();
     let last = asked.keys().max().cloned().unwrap_or_default();
     let left = asked.remove(&last).unwrap_or_default();
-    let mut answer = json!({"Responses": {}});
+    let mut response = json!({"Responses": {}});
     if !asked.is_empty() {
         let body = json!({"RequestItems": asked}).to_string().into_bytes();
-        answer = serde_json::from_slice(&pass_on(shared, head, body).await?.1).map_err(io::Error::other)?;
+        response = serde_json::from_slice(&pass_on(shared, head, body).await?.1).map_err(io::Error::other)?;
     }
-    answer["UnprocessedKeys"] = json!({last: left});
-    Ok(answer)
+    response["UnprocessedKeys"] = json!({last: left});
+    Ok(response)
 }
 
-fn answer_head(status: u16, more: &str, body_len: usize) -> String {
+fn response_head(status: u16, more: &str, body_len: usize) -> String {
     format!(
-        "HTTP/1.1 {status} Answer\r\ncontent-type: application/x-amz-json-1.0\r\nx-amzn-requestid: PROXYREQUESTID\r\n\
+        "HTTP/1.1 {status} Response\r\ncontent-type: application/x-amz-json-1.0\r\nx-amzn-requestid: PROXYREQUESTID\r\n\
          {more}content-length: {body_len}\r\n\r\n"
     )
 }
 
-async fn write_answer(stream: &mut TcpStream, status: u16, more: &str, body: &[u8]) -> io::Result<()> {
-    let mut answer = answer_head(status, more, body.len()).into_bytes();
-    answer.extend_from_slice(body);
-    stream.write_all(&answer).await
+async fn write_response(stream: &mut TcpStream, status: u16, more: &str, body: &[u8]) -> io::Result<()> {
+    let mut response = response_head(status, more, body.len()).into_bytes();
+    response.extend_from_slice(body);
+    stream.write_all(&response).await
 }
 
 /// Reads and discards until the other side closes.

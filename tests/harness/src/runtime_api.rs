@@ -128,7 +128,7 @@ impl RuntimeApi {
     ///
     /// No process asks for the invocation, or none ends it.
     pub async fn invoke_with_deadline(&self, event: impl AsRef<[u8]>, deadline: SystemTime) -> Outcome {
-        let (answered, answer) = oneshot::channel();
+        let (answered, response) = oneshot::channel();
         let id = Uuid::new_v4().to_string();
         self.shared
             .running
@@ -145,7 +145,7 @@ impl RuntimeApi {
             .send(invocation)
             .expect("the queue lives as long as this");
         self.wait_for_polls(1).await;
-        timeout(PATIENCE, answer)
+        timeout(PATIENCE, response)
             .await
             .expect("the invocation is ended")
             .expect("the Runtime API is there")

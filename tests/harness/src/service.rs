@@ -81,7 +81,7 @@ pub struct Service {
 
 /// The function's response to an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     /// The HTTP status.
     pub status: u16,
     /// Its headers, names in lower case.
@@ -92,7 +92,7 @@ pub struct Answer {
     pub body: Value,
 }
 
-impl Answer {
+impl Response {
     /// A header's value, or nothing.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
@@ -130,7 +130,7 @@ impl Answer {
         }
         assert_eq!(response["isBase64Encoded"], false, "{response}");
         let text = response["body"].as_str().expect("a body").to_owned();
-        let answer = Self {
+        let response = Self {
             status: response["statusCode"]
                 .as_u64()
                 .and_then(|status| status.try_into().ok())
@@ -139,21 +139,21 @@ impl Answer {
             body: serde_json::from_str(&text).expect("a JSON body"),
             text,
         };
-        let lines = answer.headers.iter().map(|(name, value)| {
+        let lines = response.headers.iter().map(|(name, value)| {
             let name = HeaderName::try_from(name).expect("a header's name");
             (name, HeaderValue::try_from(value).expect("a header's value"))
         });
-        if let Err(broken) = openapi().check(answer.status, &lines.collect(), answer.text.as_bytes()) {
-            panic!("not what openapi.yaml promises: {broken}: {answer:?}");
+        if let Err(broken) = openapi().check(response.status, &lines.collect(), response.text.as_bytes()) {
+            panic!("not what openapi.yaml promises: {broken}: {response:?}");
         }
-        assert_eq!(answer.header("content-type"), "application/json", "{answer:?}");
-        assert_eq!(answer.header("cache-control"), "no-store", "{answer:?}");
-        if answer.status >= 400 {
-            let members: Vec<&String> = answer.body.as_object().expect("an object").keys().collect();
-            assert_eq!(members, ["error"], "{answer:?}");
-            assert!(!answer.error().is_empty(), "{answer:?}");
+        assert_eq!(response.header("content-type"), "application/json", "{response:?}");
+        assert_eq!(response.header("cache-control"), "no-store", "{response:?}");
+        if response.status >= 400 {
+            let members: Vec<&String> = response.body.as_object().expect("an object").keys().collect();
+            assert_eq!(members, ["error"], "{response:?}");
+            assert!(!response.error().is_empty(), "{response:?}");
         }
-        answer
+        response
     }
 }
 
@@ -374,7 +374,7 @@ impl Service {
     }
 
     /// Sends a request as an event of payload format 2.0.
-    pub async fn send(&self, request: &Request) -> Answer {
+    pub async fn send(&self, request: &Request) -> Response {
         self.invoke(&request.event()).await
     }
 
@@ -383,14 +383,14 @@ impl Service {
     /// # Panics
     ///
     /// The invocation ends in an error.
-    pub async fn invoke(&self, event: &Value) -> Answer {
-        self.answer(self.runtime_api.invoke(&event.to_string())).await
+    pub async fn invoke(&self, event: &Value) -> Response {
+        self.response(self.runtime_api.invoke(&event.to_string())).await
     }
 
     /// The response to an invocation.
-    async fn answer(&self, invocation: impl Future<Output = Outcome>) -> Answer {
+    async fn response(&self, invocation: impl Future<Output = Outcome>) -> Response {
         match self.while_running(invocation).await {
-            Outcome::Response(response) => Answer::of(&response),
+            Outcome::Response(response) => Response::of(&response),
             Outcome::Error(error) => panic!("an invocation error: {error}"),
         }
     }
@@ -428,10 +428,10 @@ impl Service {
     /// # Panics
     ///
     /// The invocation ends in an error.
-    pub async fn send_with_deadline(&self, request: &Request, time: Duration) -> Answer {
+    pub async fn send_with_deadline(&self, request: &Request, time: Duration) -> Response {
         let deadline = SystemTime::now() + time;
         let event = request.event().to_string();
-        self.answer(self.runtime_api.invoke_with_deadline(&event, deadline))
+        self.response(self.runtime_api.invoke_with_deadline(&event, deadline))
             .await
     }
 
