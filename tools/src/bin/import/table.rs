@@ -302,14 +302,17 @@ impl Table {
         if columns.name_comes_first && !full.is_empty() {
             return self.full_name(full);
         }
+        let (first, last) = (cell(Role::First)?, cell(Role::Last)?);
+        // A placeholder says that there is none. There must be a first or a last name.
+        let mut optional = |role: Role| cell(role).map(|text| if is_placeholder(&text) { String::new() } else { text });
         let mut parts = Parts {
-            first: cell(Role::First)?,
-            middle: cell(Role::Middle)?,
-            prefix: cell(Role::Prefix)?,
-            particle: cell(Role::Particle)?,
-            last: cell(Role::Last)?,
-            second_last: cell(Role::SecondLast)?,
-            suffix: cell(Role::Suffix)?,
+            first,
+            middle: optional(Role::Middle)?,
+            prefix: optional(Role::Prefix)?,
+            particle: optional(Role::Particle)?,
+            last,
+            second_last: optional(Role::SecondLast)?,
+            suffix: optional(Role::Suffix)?,
         };
         if parts.first.is_empty() && parts.last.is_empty() && !full.is_empty() {
             return self.full_name(full);
