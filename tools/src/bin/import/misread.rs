@@ -38,9 +38,12 @@ pub fn is_misread(name: &str) -> bool {
 }
 
 fn is_misread_word(word: &str) -> bool {
+    // UTF-8 has at least two bytes for each of its characters outside ASCII.
+    let mut pairs = word.chars().zip(word.chars().skip(1));
+    let may_be_utf_8 = pairs.any(|(one, next)| !one.is_ascii() && !next.is_ascii());
+    let is_utf_8 = || is_utf_8_in(word, &SINGLE_BYTE, is_word) || is_utf_8_in(word, &MULTI_BYTE, is_east_asian);
     !word.is_ascii()
-        && (is_utf_8_in(word, &SINGLE_BYTE, is_word)
-            || is_utf_8_in(word, &MULTI_BYTE, is_east_asian)
+        && (may_be_utf_8 && is_utf_8()
             || has_signs(word)
             || is_of_accents_alone(word)
             || has_capital_within(word)

@@ -1,5 +1,7 @@
 //! Cells that mean "nothing", or a formula that failed. None of them is a name or an address.
 
+use std::{collections::HashSet, sync::LazyLock};
+
 /// What programs and people write for nothing, in lower case: English, German, French, Spanish, Dutch, Danish, Norwegian,
 /// Swedish, Finnish, Italian, Portuguese, Polish, Czech, Hungarian, Russian, Turkish, Japanese, Chinese. Words that are names too,
 /// such as `blank`, `leer` and `tom`, are not in here: programs write them in brackets.
@@ -63,9 +65,11 @@ pub fn is_placeholder(cell: &str) -> bool {
 }
 
 fn is_nothing(text: &str) -> bool {
-    let lower = text.trim().replace('…', "...").to_lowercase();
-    NOTHING_IN_THIS_CASE.contains(&text.trim())
-        || NOTHING.iter().any(|words| words.split('|').any(|word| word == lower))
+    static IN_ANY_CASE: LazyLock<HashSet<&str>> =
+        LazyLock::new(|| NOTHING.iter().flat_map(|words| words.split('|')).collect());
+    let text = text.trim();
+    let lower = || text.replace('…', "...").to_lowercase();
+    NOTHING_IN_THIS_CASE.contains(&text) || IN_ANY_CASE.contains(lower().as_str())
 }
 
 /// A formula, `#NAME?` and `########` in any language, and `LibreOffice`'s `Err:502`.
