@@ -77,16 +77,16 @@ pub fn doubt_about_name(name: &str, separator: char) -> Option<&'static str> {
         None
     } else if has_code(name) {
         Some("the name has codes such as =C3=A9, %20 or \\u00e9 in it: write the characters themselves")
+    } else if is_misread(name) {
+        Some(
+            "the name was read in the wrong encoding when the file was created (JosÃ© for José): export it again as UTF-8",
+        )
     } else if has_lost_letter(name) {
         Some(LOST_LETTER)
     } else if is_placeholder(name) {
         Some("the name is a placeholder such as N/A or #NAME?: write the name, or leave the cell empty")
     } else if is_unreadable(name) {
         Some("the name has a character that couldn't be read: write the name again, or check --encoding")
-    } else if is_misread(name) {
-        Some(
-            "the name was read in the wrong encoding when the file was created (JosÃ© for José): export it again as UTF-8",
-        )
     } else if has_entity(name) {
         Some("the name has an HTML entity such as &amp; or &#39; in it: write the character itself")
     } else if name.contains(['\r', '\n']) && (name.contains('@') || name.contains(separator)) {

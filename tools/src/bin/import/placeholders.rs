@@ -6,7 +6,7 @@ use std::{collections::HashSet, sync::LazyLock};
 /// Swedish, Finnish, Italian, Portuguese, Polish, Czech, Hungarian, Russian, Turkish, Japanese, Chinese. Words that are names too,
 /// such as `blank`, `leer` and `tom`, are not in here: programs write them in brackets.
 const NOTHING: [&str; 19] = [
-    "n/a|n.a.|array|n.a|n. a.|n/d|n.d.|n. d.|\\n|undefined|<nil>|tbd|tbc|tba|xxx|xxxx",
+    "n/a|n\\a|n.a.|array|n.a|n. a.|n/d|n.d.|n. d.|\\n|undefined|<nil>|tbd|tbc|tba|xxx|xxxx",
     "unknown|not available|not applicable|not provided|not specified|not set|not given|no name|noname|no first name|no last \
      name|no data|no value|anonymous|loading...",
     "unbekannt|k.a.|k. a.|k.a|keine angabe|keine angaben|nicht angegeben|nicht verfügbar|nicht vorhanden|ohne namen|kein \
@@ -36,32 +36,36 @@ const NOTHING: [&str; 19] = [
 const NOTHING_IN_THIS_CASE: [&str; 15] = [
     "NULL", "null", "NA", "NaN", "nan", "NAN", "nil", "NIL", "None", "none", "NONE", "FALSE", "false", "brak", "yok",
 ];
-/// What templates that were never filled in have around a field's name, and what programs have around a word for nothing.
-const AROUND: [(&str, &str); 7] = [
-    ("(", ")"),
-    ("[", "]"),
-    ("{", "}"),
-    ("${", "}"),
-    ("<", ">"),
-    ("*|", "|*"),
-    ("%", "%"),
-];
+/// What is around a field's name in templates that were never filled in, and around a word for nothing.
+const BRACKETS: [(char, char); 4] = [('(', ')'), ('[', ']'), ('{', '}'), ('<', '>')];
 
 /// Whether a cell means "nothing", or is a formula that failed.
 pub fn is_placeholder(cell: &str) -> bool {
-    let is_in_brackets = |(open, close): &(&str, &str)| {
-        let inner = cell.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
-        inner.is_some_and(|inner| !inner.contains(close.chars().next_back().unwrap_or_default()) || close == &"}")
-    };
     let words = || cell.split([' ', ',']).filter(|word| !word.is_empty());
     is_formula(cell)
         || !cell.is_empty() && cell.chars().all(|c| c.is_ascii_punctuation() || "–—…".contains(c))
-        || AROUND.iter().any(is_in_brackets)
+        || is_enclosed(cell)
         // `Ann [not provided]`, `undefined undefined`, `Ann N/A`, and `Ann null` beside `Ann Null`.
         || cell.split(['(', ')', '[', ']']).any(is_nothing)
         || cell.contains(' ') && words().all(is_nothing)
         || words().any(|word| word.contains('/') && is_nothing(word))
         || cell.contains(char::is_uppercase) && words().any(|word| ["undefined", "null", "NaN"].contains(&word))
+}
+
+/// Whether a cell is in brackets as a whole: `{{name}}`, not `(Bob) Smith (Jr)`. Or in other signs: `*|FNAME|*`, `%NAME%`.
+fn is_enclosed(cell: &str) -> bool {
+    let is_between = |open: &str, close: &str| cell.len() > 2 && cell.starts_with(open) && cell.ends_with(close);
+    let in_brackets = cell.trim_start_matches('$');
+    is_between("*|", "|*")
+        || is_between("%", "%")
+        || BRACKETS.iter().any(|&(open, close)| {
+            let mut depth = 0;
+            let end = in_brackets.char_indices().find(|&(_, c)| {
+                depth += i32::from(c == open) - i32::from(c == close);
+                depth <= 0
+            });
+            in_brackets.starts_with(open) && end.is_some_and(|(index, _)| index + 1 == in_brackets.len())
+        })
 }
 
 fn is_nothing(text: &str) -> bool {
@@ -134,6 +138,7 @@ mod tests {
             "(vacío)",
             "(Leer)",
             "{{first_name}}",
+            "[[name]]",
             "*|FNAME|*",
             "%NAME%",
             "${name}",
