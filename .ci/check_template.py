@@ -123,7 +123,8 @@ check(function["LoggingConfig"]["ApplicationLogLevel"] == "INFO", "the entries o
 check(function["LoggingConfig"]["SystemLogLevel"] == "WARN", "each invocation writes START and REPORT")
 check(function["LoggingConfig"]["LogGroup"] == {"Ref": "CreateContactLogs"}, "the function has another log group")
 check(template["Parameters"]["Tracing"]["Default"] == "PassThrough", "the function is traced by default")
-check(set(function["Environment"]["Variables"]) == {"CONTACTS_TABLE", "API_KEYS_TABLE", "WORKSPACES_TABLE"}, "variables")
+variables = {"CONTACTS_TABLE", "API_KEYS_TABLE", "WORKSPACES_TABLE", "GLIBC_TUNABLES"}
+check(set(function["Environment"]["Variables"]) == variables, "variables")
 for name, group in of_type("AWS::Logs::LogGroup").items():
     check("RetentionInDays" in group, f"{name} is kept for ever")
     check(group.get("LogGroupClass", "STANDARD") == "STANDARD", f"{name}: its class has no metric filters")

@@ -198,7 +198,8 @@ impl Process {
         let executable = guard.executable.display().to_string();
         let command = ["valgrind", "--quiet", "--tool=callgrind", &output, &executable];
         let path = env::var("PATH").unwrap_or_default();
-        let mut program = Program::new(&command, &database, &guard.authority.ca).with("PATH", &path);
+        let program = Program::new(&command, &database, &guard.authority.ca).with("PATH", &path);
+        let mut program = program.deployed();
         for (name, value) in SLOW_CLOCK {
             program = program.with(name, value);
         }

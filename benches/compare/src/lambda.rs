@@ -63,6 +63,11 @@ impl Program {
         self.clone().with("AWS_ENDPOINT_URL_DYNAMODB", &database.url_by_name)
     }
 
+    /// The same with what `template.yaml` sets for glibc.
+    pub fn deployed(self) -> Self {
+        self.with("GLIBC_TUNABLES", "glibc.malloc.tcache_count=127")
+    }
+
     /// The same with another variable.
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
         self.environment.push((name, value.to_owned()));

@@ -130,7 +130,7 @@ fn search(seed: &str, workspace: &Workspace, authority: &Authority) -> io::Resul
 /// Sends five requests, each of which must create a contact with two database calls.
 fn answers(command: &[&str], authority: &Authority) -> io::Result<bool> {
     let database = DynamoDb::start(authority, Duration::ZERO, 0)?;
-    let function = Function::start(&Program::new(command, &database, &authority.ca), None)?;
+    let function = Function::start(&Program::new(command, &database, &authority.ca).deployed(), None)?;
     for number in 0..5 {
         let answer = function.invoke(lambda::event("Henrik Larsen", number));
         println!("{:?} {answer}", function.age());

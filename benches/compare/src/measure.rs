@@ -118,17 +118,20 @@ fn order(round: usize, programs: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Measures programs side by side: each round starts, or asks, each of them once.
+/// Measures programs side by side: each round starts, or asks, each of them once. The last is the function, which gets what the
+/// template sets.
 pub fn compare(executables: &[&Path], authority: &Authority, directory: &Path) -> io::Result<Vec<Figures>> {
     let databases = executables
         .iter()
         .map(|_| DynamoDb::start(authority, Duration::ZERO, 0))
         .collect::<io::Result<Vec<_>>>()?;
-    let programs: Vec<Program> = executables
+    let mut programs: Vec<Program> = executables
         .iter()
         .zip(&databases)
         .map(|(path, database)| Program::new(&[&path.display().to_string()], database, &authority.ca))
         .collect();
+    let function = programs.pop().map(Program::deployed);
+    programs.extend(function);
     let mut all = vec![Figures::default(); programs.len()];
     let mut numbers = 0..;
     let mut number = || numbers.next().unwrap_or_default();
