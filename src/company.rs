@@ -19,9 +19,8 @@ const NO_COMPANY: &str = include_str!("../data/no-company.txt");
 pub fn company_name(email: &Email) -> Option<String> {
     let full_domain = email.ascii_domain();
     let domain = psl::domain_str(full_domain)?;
-    // With the dot before it, if the address has a subdomain.
-    let dotted = &full_domain[(full_domain.len() - domain.len()).saturating_sub(1)..];
-    if is_listed(domain) || dotted.match_indices('.').any(|(dot, _)| is_listed(&dotted[dot..])) {
+    let mut below = full_domain.match_indices('.').map(|(dot, _)| &full_domain[dot..]);
+    if is_listed(domain) || below.any(is_listed) {
         return None;
     }
     let (label, _) = domain.split_once('.')?;
