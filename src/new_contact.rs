@@ -230,6 +230,17 @@ mod tests {
     }
 
     #[test]
+    fn a_problem_with_a_value_is_explained() {
+        let body = format!(r#"{{"workspaceId":"{ID}","name":"Bj\ufffdrn","email":"a@b"}}"#);
+        let problems = problems(&body);
+        assert!(problems[0].starts_with("name contains U+FFFD") && problems[0].contains("send UTF-8"));
+        assert_eq!(
+            problems[1],
+            "email must have an internet domain after the @, such as example.com"
+        );
+    }
+
+    #[test]
     fn a_workspace_id_is_a_hyphenated_uuid_in_any_case() {
         let with = |id: &str| problems(&format!(r#"{{"workspaceId":"{id}","name":"A","email":"a@b.de"}}"#));
         assert!(with(ID).is_empty());
