@@ -85,14 +85,20 @@ impl StoredContact {
     }
 
     /// Whether this contact may be the one that a request with this name means. Its names are `name`, and `firstName` and
-    /// `lastName` with a space between: other writers may change either without the other. A contact without a name
-    /// contradicts none.
+    /// `lastName` with a space between: other writers may change either without the other. They are normalised as a request's
+    /// name is, because a caller may send what a response shows. A contact without a name contradicts none.
     #[must_use]
     pub fn is_named(&self, name: &Name) -> bool {
-        let parts = [&self.contact.first_name, &self.contact.last_name];
-        let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
-        let names = [self.name.clone().unwrap_or_default(), parts.join(" ")];
-        names.iter().all(String::is_empty) || names.iter().any(|stored| stored == name.as_str())
+        let text = |member: &Option<String>| member.clone().filter(|text| !text.is_empty());
+        let parts: Vec<String> = [&self.contact.first_name, &self.contact.last_name]
+            .into_iter()
+            .filter_map(text)
+            .collect();
+        let names = [text(&self.name).unwrap_or_default(), parts.join(" ")];
+        names.iter().all(String::is_empty)
+            || names.iter().any(|stored| {
+                stored == name.as_str() || Name::parse(stored).is_ok_and(|stored| stored.as_str() == name.as_str())
+            })
     }
 
     /// The item. Attributes have the names of the JSON members, and a member that is null has no attribute.

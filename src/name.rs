@@ -2,8 +2,7 @@
 //! `docs/contract.md#names`).
 //!
 //! No word is dropped, and nothing changes between upper and lower case: a changed name is worse than one that is split in
-//! the wrong place. First name, a space and last name are the stored name. If a caller sends that name, it is stored
-//! unchanged. So a request made from a response finds the same contact.
+//! the wrong place. First name, a space and last name are the stored name.
 //!
 //! The words come first, then one function for each rule, in the order of the contract.
 
@@ -47,7 +46,7 @@ const POST_NOMINALS: &[&str] = &[
 const PARTICLES: &[&str] = &[
     "van", "vande", "vanden", "vander", "vd", "von", "vom", "der", "den", "de", "del", "della", "dello", "dei", "delle", "degli",
     "dal", "dalla", "di", "da", "do", "dos", "das", "du", "des", "la", "las", "le", "lo", "los", "el", "al", "abu", "bin", "binti",
-    "binte", "bint", "ibn", "ben", "zu", "zum", "zur", "ter", "ten", "te", "op", "aan", "st", "san", "'t", "\u{2019}t", "af", "av",
+    "binte", "bint", "ibn", "ben", "zu", "zum", "zur", "ter", "ten", "te", "op", "aan", "st", "san", "'t", "\u{2018}t", "\u{2019}t", "af", "av",
 ];
 
 /// Conjunctions: they join two family names.
@@ -143,11 +142,9 @@ impl Name {
     fn split(text: &str) -> Self {
         let (rest, mut tail) = set_tail_aside(text);
         let (first, last) = if let Some((last, post_nominals, first)) = last_comma_first(rest) {
-            // Once the last name comes last, parentheses at its end are at the end of the name.
-            let (last, parentheses) = set_tail_aside(last);
-            tail = parentheses + &post_nominals + &tail;
+            tail = post_nominals + &tail;
             let words: Vec<&str> = first.split(' ').collect();
-            let (first, particles) = words.split_at(particles_start(&words, words.len()));
+            let (first, particles) = words.split_at(particles_start(&words, words.len(), is_particle));
             (first.join(" "), [particles, &[last]].concat().join(" "))
         } else {
             let words: Vec<&str> = rest.split(' ').collect();
@@ -188,7 +185,7 @@ fn parentheses_at_end(text: &str) -> Option<(&str, &str)> {
 
 fn post_nominals_at_end(text: &str) -> Option<(&str, &str)> {
     let (before, after) = text.rsplit_once(COMMAS)?;
-    let (before, after) = (before.trim_end(), after.trim_start());
+    let (before, after) = (text::trim(before), text::trim(after));
     are_post_nominals(after, before).then_some((before, after))
 }
 
@@ -229,20 +226,20 @@ fn last_name_start(words: &[&str]) -> usize {
     while is_suffix(words[start]) && leaves_first_name(words, start - 1) {
         start -= 1;
     }
-    start = particles_start(words, start);
+    start = particles_start(words, start, ends_in_particle);
     let is_conjunction = |word: &str| {
         let has_lower_case = words.iter().any(|word| word.chars().any(char::is_lowercase));
         CONJUNCTIONS.contains(&word) || (!has_lower_case && CONJUNCTIONS.contains(&&*word.to_lowercase()))
     };
     if start > 1 && is_conjunction(words[start - 1]) && leaves_first_name(words, start - 2) {
-        start = particles_start(words, start - 2);
+        start = particles_start(words, start - 2, ends_in_particle);
     }
     start
 }
 
 /// The index of the first of the particles directly before `start`.
-fn particles_start(words: &[&str], mut start: usize) -> usize {
-    while start > 0 && ends_in_particle(words[start - 1]) && leaves_first_name(words, start - 1) {
+fn particles_start(words: &[&str], mut start: usize, is_particle: fn(&str) -> bool) -> usize {
+    while start > 0 && is_particle(words[start - 1]) && leaves_first_name(words, start - 1) {
         start -= 1;
     }
     start
