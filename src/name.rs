@@ -239,7 +239,7 @@ fn last_name_start(words: &[&str]) -> usize {
 
 /// The index of the first of the particles directly before `start`.
 fn particles_start(words: &[&str], mut start: usize, is_particle: fn(&str) -> bool) -> usize {
-    while start > 0 && is_particle(words[start - 1]) && leaves_first_name(words, start - 1) {
+    while is_particle(words[start - 1]) && leaves_first_name(words, start - 1) {
         start -= 1;
     }
     start
