@@ -23,7 +23,7 @@ async fn service() -> Service {
     Service::start(BINARY).await
 }
 
-/// Asserts a failure's status, and that its sentence has these words in this order.
+/// Asserts a failure's status, and that its message has these words in this order.
 #[track_caller]
 fn assert_refused(response: &Response, status: u16, words: &[&str]) {
     assert_eq!(response.status, status, "{response:?}");

@@ -171,12 +171,12 @@ fn refused_with(output: &Output, words: &[&str]) {
 }
 
 fn ended_with(code: i32, output: &Output, words: &[&str]) {
-    let sentence = stderr(output);
-    assert_eq!(output.status.code(), Some(code), "{sentence}");
+    let message = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{message}");
     assert_eq!(stdout(output), "");
-    assert_eq!(sentence.trim_end().lines().count(), 1, "{sentence}");
+    assert_eq!(message.trim_end().lines().count(), 1, "{message}");
     for word in words {
-        assert!(sentence.contains(word), "{word} in {sentence}");
+        assert!(message.contains(word), "{word} in {message}");
     }
 }
 

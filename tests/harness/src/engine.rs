@@ -87,7 +87,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// A sentence, if the template can't be used or the engine refuses.
+    /// A message, if the template can't be used or the engine refuses.
     pub async fn create_tables(&self, template: &Path, prefix: &str) -> Result<Tables, String> {
         let client = self.client();
         for table in template::tables(template)? {

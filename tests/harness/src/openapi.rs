@@ -50,7 +50,7 @@ impl OpenApi {
     ///
     /// # Errors
     ///
-    /// A sentence that says what is wrong with the file.
+    /// A message that says what is wrong with the file.
     pub fn load(path: &Path) -> Result<Self, String> {
         let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
         Self::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
@@ -60,7 +60,7 @@ impl OpenApi {
     ///
     /// # Errors
     ///
-    /// A sentence that says what is wrong with it.
+    /// A message that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let documents = YamlLoader::load_from_str(text).map_err(|error| error.to_string())?;
         let [document] = documents.as_slice() else {

@@ -99,7 +99,7 @@ impl Response {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    /// The sentence of a failure, or nothing.
+    /// The message of a failure, or nothing.
     #[must_use]
     pub fn error(&self) -> &str {
         self.body["error"].as_str().unwrap_or_default()

@@ -22,7 +22,7 @@ pub struct Table {
 ///
 /// # Errors
 ///
-/// A sentence that says what is wrong with the file.
+/// A message that says what is wrong with the file.
 pub fn tables(path: &Path) -> Result<Vec<Table>, String> {
     let broken = |what: &str| format!("{}: {what}", path.display());
     let text = fs::read_to_string(path).map_err(|error| broken(&error.to_string()))?;

@@ -163,8 +163,8 @@ fn check_report(case: &Case, output: &Output, dry: &Output, shown: &str) {
     for (what, count) in &counts {
         assert_eq!(*count, case.counts.get(what).copied().unwrap_or(0), "{what}: {shown}");
     }
-    for sentence in &case.says {
-        assert!(text(&output.stdout).contains(sentence), "{sentence}: {shown}");
+    for message in &case.says {
+        assert!(text(&output.stdout).contains(message), "{message}: {shown}");
     }
     let last = text(&dry.stdout).lines().last().unwrap().to_owned();
     let s = if case.rows == 1 { "" } else { "s" };

@@ -256,7 +256,7 @@ async fn a_mistake_in_the_command_is_said_and_nothing_is_sent() {
     let output = into("http://127.0.0.1:1", &path).output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(said(output).contains("the columns are \"title\", \"address\""));
-    for (arguments, sentence) in [
+    for (arguments, message) in [
         (&["--url", "http://127.0.0.1:1"][..], "--workspace <UUID>"),
         (&["--workspace", WORKSPACE], "--url <URL>"),
         (&["--url", "ftp://acme.de"], "it must be an http:// or https:// URL"),
@@ -281,13 +281,13 @@ async fn a_mistake_in_the_command_is_said_and_nothing_is_sent() {
         (&[KEY], "There is an API key among the arguments"),
     ] {
         let output = import(&path).args(arguments).output().await.unwrap();
-        assert_eq!(output.status.code(), Some(2), "{sentence}");
+        assert_eq!(output.status.code(), Some(2), "{message}");
         let said = said(output);
-        assert!(said.contains(sentence), "{said}");
+        assert!(said.contains(message), "{said}");
         assert!(!said.contains(KEY), "{said}");
     }
     let path = file(&directory, "name,email\na,b@acme.de\n");
-    for (key, sentence) in [
+    for (key, message) in [
         ("", "That isn't an API key"),
         ("sf_test_v1_short", "That isn't an API key"),
     ] {
@@ -297,7 +297,7 @@ async fn a_mistake_in_the_command_is_said_and_nothing_is_sent() {
             .await
             .unwrap();
         assert_eq!(output.status.code(), Some(1));
-        assert!(said(output).contains(sentence));
+        assert!(said(output).contains(message));
     }
 }
 

@@ -59,7 +59,7 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// A sentence, if it can't be read or isn't a file that can be imported.
+    /// A message, if it can't be read or isn't a file that can be imported.
     pub fn open(path: &Path, label: Option<&Label>) -> Result<Self, String> {
         let unreadable = |error: io::Error| format!("{} can't be read: {error}.", shown(path));
         let file = File::open(path).map_err(unreadable)?;

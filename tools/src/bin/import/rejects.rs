@@ -70,7 +70,7 @@ impl<'a> Rejects<'a> {
     ///
     /// # Errors
     ///
-    /// A sentence, the first time that a row can't be written.
+    /// A message, the first time that a row can't be written.
     pub fn write(&mut self, row: &Row, reason: &str) -> Result<(), String> {
         if self.broken.is_some() {
             self.unwritten += 1;
@@ -88,9 +88,9 @@ impl<'a> Rejects<'a> {
             }
             Err(error) => {
                 self.unwritten += 1;
-                let sentence = self.failure(&error);
-                self.broken = Some(sentence.clone());
-                Err(sentence)
+                let message = self.failure(&error);
+                self.broken = Some(message.clone());
+                Err(message)
             }
         }
     }
@@ -114,7 +114,7 @@ impl<'a> Rejects<'a> {
 
     /// Why the file is not complete, and how many rows it lacks.
     pub fn broken(&self) -> Option<(&str, u64)> {
-        self.broken.as_deref().map(|sentence| (sentence, self.unwritten))
+        self.broken.as_deref().map(|message| (message, self.unwritten))
     }
 
     fn failure(&self, error: &io::Error) -> String {

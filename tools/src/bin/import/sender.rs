@@ -42,7 +42,7 @@ const ATTEMPTS_FAILED: u32 = 5;
 const FAILURES_OF_A_ROW: u32 = 3;
 /// If this many rows are failing, with no other result in between, the rows aren't the cause.
 const FAILING_ROWS: u32 = 3;
-/// The largest response: it is a sentence or a contact.
+/// The largest response: it is a message or a contact.
 const MAX_BODY: usize = 64 * 1024;
 
 /// The result of a row.
@@ -284,10 +284,10 @@ async fn verdict(mut response: Response) -> reqwest::Result<Verdict> {
         }
     }
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let sentence = |member: &str| body[member].as_str().map(shortened).filter(|text| !text.is_empty());
+    let message = |member: &str| body[member].as_str().map(shortened).filter(|text| !text.is_empty());
     let reason = || {
-        sentence("error")
-            .or_else(|| sentence("message"))
+        message("error")
+            .or_else(|| message("message"))
             .unwrap_or_else(|| status.to_string())
     };
     Ok(match status {

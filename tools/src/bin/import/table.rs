@@ -87,7 +87,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// A helpful sentence, if there is no header.
+    /// A helpful message, if there is no header.
     pub fn find(input: Input, options: &ColumnOptions) -> Result<Self, String> {
         let header = Header::find(&input, options)?;
         let text = input.text();
@@ -105,7 +105,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// It can't be read to its end, has no rows, or only half of the names: a sentence.
+    /// It can't be read to its end, has no rows, or only half of the names: a message.
     pub fn check(&self) -> Result<u64, String> {
         let mut rows = 0;
         let mut candidates = vec![

@@ -9,7 +9,7 @@ use std::{
 
 use tools::{is_harmful, printable, printable_lines};
 
-/// Enough for any sentence, and for any title of a column.
+/// Enough for any message, and for any title of a column.
 const MAX_CHARS: usize = 300;
 
 /// Prints a line of the report to standard output. If that is closed, the line is dropped and the exit code stays the same.

@@ -30,7 +30,7 @@ const CREDENTIALS: Duration = Duration::from_mins(1);
 /// A client, and where it connects to.
 pub struct Connection {
     pub client: Client,
-    /// The place, as sentences name it: a region of AWS, or an engine's URL.
+    /// The place, as messages name it: a region of AWS, or an engine's URL.
     place: String,
 }
 

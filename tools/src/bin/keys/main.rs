@@ -34,13 +34,13 @@ use crate::{
 /// More than any input that contains one key.
 const LONGEST_INPUT: u64 = 64 * 1024;
 
-/// Why a command failed: a sentence for the operator.
+/// Why a command failed: a message for the operator.
 #[derive(Debug)]
 pub struct Refusal(String);
 
 impl Refusal {
-    fn new(sentence: impl Into<String>) -> Self {
-        Self(sentence.into())
+    fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
     }
 }
 
