@@ -6,6 +6,7 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt, str, str::FromStr};
 
+use aws_smithy_json::deserialize::token::EscapedStr;
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
@@ -120,15 +121,21 @@ impl Members<'_> {
     }
 
     /// A member's text, if the member is there.
-    fn text(&self, member: &str) -> Result<Option<String>, &'static str> {
-        match self.0.get(member).map(Vec::as_slice) {
-            None => Ok(None),
-            Some([value]) if !value.get().starts_with('"') => Err("must be a string"),
-            // The value is JSON, so only an unpaired surrogate can keep a string from being read.
-            Some([value]) => serde_json::from_str(value.get()).map_err(|_| "contains an unpaired surrogate"),
-            Some(_) => Err("appears more than once"),
-        }
+    fn text(&self, member: &str) -> Result<Option<Cow<'_, str>>, &'static str> {
+        let value = match self.0.get(member).map(Vec::as_slice) {
+            None => return Ok(None),
+            Some([value]) => value.get(),
+            Some(_) => return Err("appears more than once"),
+        };
+        // The value is JSON, so only an unpaired surrogate can keep a string from being read.
+        let text = string(value).ok_or("must be a string")?.to_unescaped();
+        text.map(Some).map_err(|_| "contains an unpaired surrogate")
     }
+}
+
+/// A JSON string; `None` for any other value. For a text of escapes, the SDK's parser needs a sixth of `serde_json`'s instructions.
+fn string(json: &str) -> Option<EscapedStr<'_>> {
+    json.strip_prefix('"')?.strip_suffix('"').map(EscapedStr::new)
 }
 
 /// A listed member's name: `n\u0061me` is `name`. Of other members' names there can be many, or long ones, so these stay as they are.
@@ -138,7 +145,7 @@ fn listed(key: &str) -> Option<&'static str> {
         return None;
     }
     // A name with an unpaired surrogate can't be read, and isn't listed.
-    let key: Cow<str> = serde_json::from_str(key).ok()?;
+    let key = string(key)?.to_unescaped().ok()?;
     LISTED.into_iter().find(|member| *member == key)
 }
 
