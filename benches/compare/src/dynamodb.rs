@@ -10,8 +10,6 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    thread,
-    time::Duration,
 };
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -26,7 +24,7 @@ pub const WORKSPACES_TABLE: &str = "workspaces";
 pub const WORKSPACE: &str = "0198c1a5-6f00-7000-8000-000000000001";
 pub const TENANT: &str = "0198c1a5-6f00-7000-8000-00000000000a";
 
-/// A certificate authority for this run, and the server certificate of this machine's own address and name.
+/// A certificate authority for this run, and the server certificate of this machine's own address.
 pub struct Authority {
     /// The file with the authority's certificate.
     pub ca: PathBuf,
@@ -41,7 +39,7 @@ impl Authority {
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().map_err(io::Error::other)?)
             .map_err(io::Error::other)?;
         let key = KeyPair::generate().map_err(io::Error::other)?;
-        let certificate = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])
+        let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
             .and_then(|params| params.signed_by(&key, &issuer))
             .map_err(io::Error::other)?;
         let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(io::Error::other)?;
@@ -64,31 +62,23 @@ impl Authority {
 pub struct DynamoDb {
     /// By address, because the cost of looking up a name depends on the machine.
     pub url: String,
-    /// By a name that has to be looked up.
-    pub url_by_name: String,
     shared: Arc<Shared>,
 }
 
+#[derive(Default)]
 struct Shared {
     connections: Arc<AtomicU64>,
     calls: AtomicU64,
     reads_at_start: AtomicU64,
     contacts: Mutex<HashSet<String>>,
-    latency: Duration,
 }
 
 impl DynamoDb {
-    /// Starts one that responds after `latency` and contains this many contacts.
-    pub fn start(authority: &Authority, latency: Duration, contacts: u32) -> io::Result<Self> {
+    /// Starts one without contacts.
+    pub fn start(authority: &Authority) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let port = listener.local_addr()?.port();
-        let shared = Arc::new(Shared {
-            connections: Arc::default(),
-            calls: AtomicU64::new(0),
-            reads_at_start: AtomicU64::new(0),
-            contacts: Mutex::new((0..contacts).map(|n| format!("stored{n}@example.com")).collect()),
-            latency,
-        });
+        let shared = Arc::<Shared>::default();
         let answering = Arc::clone(&shared);
         let connections = Arc::clone(&shared.connections);
         http1::serve(
@@ -99,7 +89,6 @@ impl DynamoDb {
         );
         Ok(Self {
             url: format!("https://127.0.0.1:{port}"),
-            url_by_name: format!("https://localhost:{port}"),
             shared,
         })
     }
@@ -122,9 +111,6 @@ impl DynamoDb {
 
 impl Shared {
     fn answer(&self, request: &Request) -> Response {
-        if !self.latency.is_zero() {
-            thread::sleep(self.latency);
-        }
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let operation = request.headers.get("x-amz-target").map_or("", String::as_str);
         let opens_connection = body["Key"]["keyHash"]["S"] == "-";

@@ -8,7 +8,6 @@ use std::{
     env, fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Duration,
 };
 
 use serde_json::{Map, Value};
@@ -192,7 +191,7 @@ struct Process {
 
 impl Process {
     fn start(guard: &Guard) -> io::Result<Self> {
-        let database = DynamoDb::start(guard.authority, Duration::ZERO, 0)?;
+        let database = DynamoDb::start(guard.authority)?;
         let counts = guard.directory.join("callgrind").display().to_string();
         let output = format!("--callgrind-out-file={counts}");
         let executable = guard.executable.display().to_string();
@@ -204,7 +203,7 @@ impl Process {
             program = program.with(name, value);
         }
         Ok(Self {
-            function: Function::start(&program, None)?,
+            function: Function::start(&program)?,
             database,
             counts,
             counted: 0,

@@ -57,12 +57,6 @@ impl Program {
         }
     }
 
-    /// The same, looking up DynamoDB's host by its name.
-    pub fn by_name(&self, database: &DynamoDb) -> Self {
-        // The last of two values wins.
-        self.clone().with("AWS_ENDPOINT_URL_DYNAMODB", &database.url_by_name)
-    }
-
     /// The same with what `template.yaml` sets for glibc.
     pub fn deployed(self) -> Self {
         self.with("GLIBC_TUNABLES", "glibc.malloc.tcache_count=127")
@@ -114,8 +108,8 @@ impl Drop for Function {
 }
 
 impl Function {
-    /// Starts a program behind a Runtime API of its own, with all of the CPU, as Lambda does; its log goes to a file.
-    pub fn start(program: &Program, log: Option<fs::File>) -> io::Result<Self> {
+    /// Starts a program behind a Runtime API of its own, with all of the CPU, as Lambda does.
+    pub fn start(program: &Program) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?.to_string();
         let (queue, next) = channel();
@@ -135,7 +129,7 @@ impl Function {
             .envs(program.environment.iter().map(|(name, value)| (name, value)))
             .env("AWS_LAMBDA_RUNTIME_API", address)
             .stdin(Stdio::null())
-            .stdout(log.map_or_else(Stdio::null, Stdio::from));
+            .stdout(Stdio::null());
         let started = Instant::now();
         let child = command.spawn()?;
         Ok(Self {

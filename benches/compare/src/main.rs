@@ -3,7 +3,6 @@
 //! | command | does |
 //! | --- | --- |
 //! | (none) | builds the three, runs them side by side, and writes the tables and the picture |
-//! | `load` | one process with 1 to 64 invocations at once, and the table of it |
 //! | `guard` | instructions and size against `benches/baseline.json`; fails beyond +3% |
 //! | `guard --move` | makes what is measured now the baseline |
 //! | `search SEED` | looks for the bodies that cost most, for at most four minutes, and writes the guard's list of them |
@@ -21,7 +20,6 @@ use std::{
     env, fs, io,
     path::{Path, PathBuf},
     process::{Command, ExitCode, id},
-    time::Duration,
 };
 
 use dynamodb::{Authority, DynamoDb};
@@ -43,30 +41,28 @@ fn main() -> io::Result<ExitCode> {
     fs::create_dir(&directory)?;
     let authority = Authority::new(&directory)?;
     let passed = match arguments[..] {
-        [] => compare(&workspace, &authority, &directory),
-        ["load"] => load(&workspace, &authority),
+        [] => compare(&workspace, &authority),
         ["guard"] => guard(&workspace, &authority, &directory, false),
         ["guard", "--move"] => guard(&workspace, &authority, &directory, true),
         ["search", seed] => search(seed, &workspace, &authority),
         ["answers", ref command @ ..] if !command.is_empty() => answers(command, &authority),
         _ => Err(io::Error::other(
-            "usage: compare [load | guard [--move] | search SEED | answers PROGRAM…]",
+            "usage: compare [guard [--move] | search SEED | answers PROGRAM…]",
         )),
     };
     fs::remove_dir_all(&directory)?;
     Ok(if passed? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn compare(workspace: &Workspace, authority: &Authority, directory: &Path) -> io::Result<bool> {
+fn compare(workspace: &Workspace, authority: &Authority) -> io::Result<bool> {
     let floor = workspace.build("benches/Cargo.toml", "floor", "small")?;
     let typical = workspace.build("benches/Cargo.toml", "typical", "release")?;
     let tuned = workspace.tuned()?;
     let earlier = workspace.earlier()?;
     let ours = workspace.build("Cargo.toml", "create-contact", "release")?;
     let arm64 = fs::metadata(workspace.target.join("lambda/create-contact/bootstrap"));
-    let figures = measure::compare(&[&floor, &typical, &tuned, &earlier, &ours], authority, directory)?;
-    let growth = measure::growth(&ours, authority)?;
-    let faulty = measure::faulty_starts(&ours, authority)?;
+    let figures = measure::compare(&[&floor, &typical, &tuned, &earlier, &ours], authority)?;
+    let delay = measure::delay_by_a_database_that_hangs(&ours, authority)?;
     let [floor, typical, tuned, earlier, ours] = <[_; 5]>::try_from(figures).map_err(|_| io::ErrorKind::InvalidData)?;
     let all = Comparison {
         floor,
@@ -77,23 +73,13 @@ fn compare(workspace: &Workspace, authority: &Authority, directory: &Path) -> io
     };
     let picture = "performance.svg";
     fs::write(workspace.root.join("benches").join(picture), report::picture(&all))?;
-    let table = report::table(&all, arm64.ok().map(|file| megabytes(file.len())), &growth, &faulty);
+    let table = report::table(&all, arm64.ok().map(|file| megabytes(file.len())), &delay);
     workspace.write(
         "benches/README.md",
         "benchmark",
         &format!("![The first request after a start, CPU times and memory]({picture})\n\n{table}"),
     )?;
     workspace.write("README.md", "figures", &report::headline(&all))?;
-    Ok(true)
-}
-
-fn load(workspace: &Workspace, authority: &Authority) -> io::Result<bool> {
-    let ours = workspace.build("Cargo.toml", "create-contact", "release")?;
-    let loads = [1, 2, 4, 8, 16, 32, 64]
-        .map(|concurrency| measure::load(&ours, authority, concurrency))
-        .into_iter()
-        .collect::<io::Result<Vec<_>>>()?;
-    workspace.write("benches/README.md", "load", &report::load_table(&loads))?;
     Ok(true)
 }
 
@@ -118,19 +104,15 @@ fn guard(workspace: &Workspace, authority: &Authority, directory: &Path, move_it
 fn search(seed: &str, workspace: &Workspace, authority: &Authority) -> io::Result<bool> {
     let seed = seed.parse().map_err(io::Error::other)?;
     let ours = workspace.build("Cargo.toml", "create-contact", "release")?;
-    work::search(
-        &ours,
-        authority,
-        seed,
-        &workspace.root.join("benches/worst-bodies.jsonl"),
-    )?;
+    let list = workspace.root.join("benches").join(WORST_BODIES);
+    work::search(&ours, authority, seed, &list)?;
     Ok(true)
 }
 
 /// Sends five requests, each of which must create a contact with two database calls.
 fn answers(command: &[&str], authority: &Authority) -> io::Result<bool> {
-    let database = DynamoDb::start(authority, Duration::ZERO, 0)?;
-    let function = Function::start(&Program::new(command, &database, &authority.ca).deployed(), None)?;
+    let database = DynamoDb::start(authority)?;
+    let function = Function::start(&Program::new(command, &database, &authority.ca).deployed())?;
     for number in 0..5 {
         let answer = function.invoke(lambda::event("Henrik Larsen", number));
         println!("{:?} {answer}", function.age());

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, io, path::Path};
 
 use crate::{
     EARLIER,
-    measure::{FaultyStarts, Figures, Growth, Load, Sample},
+    measure::{Figures, Sample},
 };
 
 /// The programs, in the order of the table's columns.
@@ -29,112 +29,58 @@ enum Must {
 /// One figure of each program.
 struct Row {
     what: &'static str,
-    figure: fn(&Figures) -> Sample,
+    figure: fn(&Figures) -> &Sample,
     digits: usize,
     musts: &'static [Must],
 }
 
-const ROWS: [Row; 16] = [
-    Row {
-        what: "ready: CPU from exec, ms",
-        figure: |figures| figures.ready_cpu.clone(),
-        digits: 1,
-        musts: &[],
-    },
-    Row {
-        what: "ready: wall time from exec, ms",
-        figure: |figures| figures.ready_wall.clone(),
-        digits: 1,
-        musts: &[],
-    },
-    Row {
-        what: "first request: CPU, ms",
-        figure: |figures| figures.first_cpu.clone(),
-        digits: 2,
-        musts: &[],
-    },
-    Row {
-        what: "first request: CPU ÷ CPU of a warm request",
-        figure: |figures| figures.first_cpu.times(1000.0 / figures.warm_cpu.median()),
-        digits: 1,
-        musts: &[Must::AtMost(2.5)],
-    },
-    Row {
-        what: "first request: wall time at 128 MB, ms",
-        figure: |figures| figures.limited[0].first.clone(),
-        digits: 1,
-        musts: &[Must::OfTuned(0.1)],
-    },
-    Row {
-        what: "first request: wall time at 256 MB, ms",
-        figure: |figures| figures.limited[1].first.clone(),
-        digits: 1,
-        musts: &[],
-    },
-    Row {
-        what: "both: CPU from exec to the first 201, ms",
-        figure: |figures| figures.cold_cpu.clone(),
-        digits: 1,
-        musts: &[Must::OfTuned(0.55), Must::OfEarlier(1.05)],
-    },
-    Row {
-        what: "both, with a DNS lookup of DynamoDB's host, ms",
-        figure: |figures| figures.cold_cpu_by_name.clone(),
-        digits: 1,
-        musts: &[],
-    },
-    Row {
-        what: "warm request: CPU, µs",
-        figure: |figures| figures.warm_cpu.clone(),
-        digits: 0,
-        musts: &[Must::OfTypical(0.5), Must::OfEarlier(0.97)],
-    },
-    Row {
-        what: "warm request: wall time at 128 MB, ms",
-        figure: |figures| figures.limited[0].warm.clone(),
-        digits: 1,
-        musts: &[],
-    },
-    Row {
-        what: "warm request: wall time at 256 MB, ms",
-        figure: |figures| figures.limited[1].warm.clone(),
-        digits: 1,
-        musts: &[],
-    },
-    Row {
-        what: "peak memory after 1,000 requests, MB",
-        figure: |figures| figures.memory.clone(),
-        digits: 1,
-        musts: &[Must::AtMost(9.0)],
-    },
-    Row {
-        what: "DynamoDB calls of a start",
-        figure: |figures| figures.calls_at_start.clone(),
-        digits: 0,
-        musts: &[Must::AtMost(1.0)],
-    },
-    Row {
-        what: "DynamoDB calls of a request",
-        figure: |figures| figures.calls.clone(),
-        digits: 0,
-        musts: &[Must::AtMost(2.0)],
-    },
-    Row {
-        what: "log of a request, bytes",
-        figure: |figures| figures.log.clone(),
-        digits: 0,
-        musts: &[],
-    },
-    Row {
-        what: "executable on this machine, MB",
-        figure: |figures| figures.size.clone(),
-        digits: 1,
-        musts: &[],
-    },
+const ROWS: [Row; 8] = [
+    row("ready: CPU from exec, ms", |figures| &figures.ready_cpu, 1, &[]),
+    row("first request: CPU, ms", |figures| &figures.first_cpu, 2, &[]),
+    row(
+        "first request: wall time at 128 MB, ms",
+        |figures| &figures.limited.first,
+        1,
+        &[Must::OfTuned(0.1)],
+    ),
+    row(
+        "both: CPU from exec to the first 201, ms",
+        |figures| &figures.cold_cpu,
+        1,
+        &[Must::OfTuned(0.55), Must::OfEarlier(1.05)],
+    ),
+    row(
+        "warm request: CPU, µs",
+        |figures| &figures.warm_cpu,
+        0,
+        &[Must::OfTypical(0.5), Must::OfEarlier(0.97)],
+    ),
+    row(
+        "warm request: wall time at 128 MB, ms",
+        |figures| &figures.limited.warm,
+        1,
+        &[],
+    ),
+    row(
+        "peak memory after 1,000 requests, MB",
+        |figures| &figures.memory,
+        1,
+        &[Must::AtMost(9.0)],
+    ),
+    row("executable on this machine, MB", |figures| &figures.size, 1, &[]),
 ];
 
+const fn row(what: &'static str, figure: fn(&Figures) -> &Sample, digits: usize, musts: &'static [Must]) -> Row {
+    Row {
+        what,
+        figure,
+        digits,
+        musts,
+    }
+}
+
 /// The table of figures, with each one's bound and whether it is met.
-pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth, faulty: &FaultyStarts) -> String {
+pub fn table(all: &Comparison, arm64_size: Option<f64>, delay: &Sample) -> String {
     let mut table = format!(
         "\
 | | floor | typical | tuned | {EARLIER} | create-contact | ÷ typical | ÷ tuned | ÷ {EARLIER} | limit | met |
@@ -143,7 +89,7 @@ pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth, faulty:
     );
     for row in &ROWS {
         let columns = [&all.floor, &all.typical, &all.tuned, &all.earlier, &all.ours].map(row.figure);
-        let [_, typical, tuned, earlier, ours] = &columns;
+        let [_, typical, tuned, earlier, ours] = columns;
         if ours.is_empty() {
             let _ = writeln!(
                 table,
@@ -165,20 +111,32 @@ pub fn table(all: &Comparison, arm64_size: Option<f64>, growth: &Growth, faulty:
             held &= value <= bound;
         }
         let _ = write!(table, "| {} |", row.what);
-        for column in &columns {
+        for column in columns {
             let _ = write!(table, " {} |", spread(column, row.digits));
         }
         for other in [typical, tuned, earlier] {
-            if other.median() > 0.0 {
-                let _ = write!(table, " {:.3} |", of(other));
-            } else {
-                table.push_str(" |");
-            }
+            let _ = write!(table, " {:.3} |", of(other));
         }
         let held = if demands.is_empty() { "" } else { yes_or_no(held) };
         let _ = writeln!(table, " {} | {held} |", demands.join(", "));
     }
-    table + &own_rows(arm64_size, growth, faulty)
+    // What the other programs don't have.
+    let mut own_row = |what: &str, figure: Option<f64>, digits: usize, bound: f64| {
+        let (figure, held) = match figure {
+            Some(figure) => (format!("{figure:.digits$}"), yes_or_no(figure <= bound)),
+            None => ("–".to_owned(), "not measured"),
+        };
+        let _ = writeln!(table, "| {what} | | | | | {figure} | | | | ≤ {bound} | {held} |");
+    };
+    own_row("executable for arm64, stripped, MB", arm64_size, 1, 6.0);
+    let slowest = delay.quantile(1.0);
+    own_row(
+        "delay of ready if the database hangs, slowest, ms",
+        Some(slowest),
+        0,
+        300.0,
+    );
+    table
 }
 
 fn yes_or_no(holds: bool) -> &'static str {
@@ -191,7 +149,7 @@ type Headline = (&'static str, fn(&Figures) -> &Sample, usize, &'static str);
 const HEADLINES: [Headline; 4] = [
     (
         "first request after a start, with the CPU share of 128 MB",
-        |figures| &figures.limited[0].first,
+        |figures| &figures.limited.first,
         1,
         "ms",
     ),
@@ -222,49 +180,6 @@ pub fn headline(all: &Comparison) -> String {
     table + "\n*Tuned* is *typical*, built with `AWS_LC_SYS_NO_JITTER_ENTROPY=1`: without AWS-LC's slow start."
 }
 
-/// The figures that the other programs don't have.
-fn own_rows(arm64_size: Option<f64>, growth: &Growth, faulty: &FaultyStarts) -> String {
-    let mut rows = String::new();
-    let mut own_row = |what: &str, value: Option<String>, holds: bool, must: &str| {
-        let (value, held) = match value {
-            None => ("–".to_owned(), "not measured"),
-            Some(value) => (value, yes_or_no(holds)),
-        };
-        let _ = writeln!(rows, "| {what} | | | | | {value} | | | | {must} | {held} |");
-    };
-    own_row(
-        "executable for arm64, stripped, MB",
-        arm64_size.map(|size| format!("{size:.1}")),
-        arm64_size.is_some_and(|size| size <= 6.0),
-        "≤ 6",
-    );
-    for (what, ratios) in [
-        (
-            "warm CPU with 1,000,000 stored contacts ÷ with 100",
-            &growth.stored_contacts,
-        ),
-        (
-            "warm CPU with a name of 200 characters ÷ with a short one",
-            &growth.long_name,
-        ),
-    ] {
-        own_row(what, Some(spread(ratios, 2)), ratios.median() <= 1.05, "≤ 1.05");
-    }
-    for (what, later) in [
-        ("hangs", &faulty.hangs),
-        ("refuses connections", &faulty.refuses),
-        ("has a name that doesn't resolve", &faulty.does_not_resolve),
-    ] {
-        own_row(
-            &format!("delay of ready if the database {what}, ms (slowest)"),
-            Some(format!("{:.0} ({:.0})", later.median(), later.quantile(1.0))),
-            later.quantile(1.0) <= 300.0,
-            "≤ 300",
-        );
-    }
-    rows
-}
-
 /// The median, and the quartiles where there is a spread.
 fn spread(sample: &Sample, digits: usize) -> String {
     let [low, median, high] =
@@ -274,26 +189,6 @@ fn spread(sample: &Sample, digits: usize) -> String {
     } else {
         format!("{median} ({low}–{high})")
     }
-}
-
-pub fn load_table(loads: &[Load]) -> String {
-    let mut table = "\
-| invocations at once | requests a second | p50, ms | p99, ms | CPU of a request, µs |
-| --- | --- | --- | --- | --- |
-"
-    .to_owned();
-    for load in loads {
-        let _ = writeln!(
-            table,
-            "| {} | {:.0} | {:.1} | {:.1} | {:.0} |",
-            load.concurrency,
-            load.requests_a_second,
-            load.latency.median(),
-            load.latency.quantile(0.99),
-            load.cpu,
-        );
-    }
-    table
 }
 
 /// Bars for the headlines, each to its own scale. The background is transparent, and the

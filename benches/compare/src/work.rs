@@ -484,9 +484,9 @@ impl Candidate {
 /// Searches the bodies that cost most CPU, and writes them and the number of candidates. The bodies follow from the seed, but
 /// for the noise of what they cost.
 pub fn search(executable: &Path, authority: &Authority, seed: u64, list: &Path) -> io::Result<()> {
-    let database = DynamoDb::start(authority, Duration::ZERO, 0)?;
+    let database = DynamoDb::start(authority)?;
     let program = Program::new(&[&executable.display().to_string()], &database, &authority.ca);
-    let function = Function::start(&program, None)?;
+    let function = Function::start(&program)?;
     let cost = |body: &Body| -> io::Result<Duration> {
         let event = body.event();
         let before = function.cpu()?;
