@@ -1,6 +1,6 @@
 //! Making keys, and naming them without showing them.
 
-use create_contact::api_key::KeyHash;
+use create_contact::api_key::{KeyHash, KeyId};
 use rand::{
     distr::{Alphanumeric, SampleString as _},
     rand_core::UnwrapErr,
@@ -8,84 +8,48 @@ use rand::{
     seq::IndexedRandom as _,
 };
 
-use crate::Refusal;
-
 /// 43 characters out of 62: 256 bits.
 const SECRET_LENGTH: usize = 43;
-const KEY_ID_PREFIX: &str = "key_";
 const KEY_ID_CHARACTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const KEY_ID_LENGTH: usize = 16;
+
+/// How many digits of a hash `keys list` shows, and a name needs.
+pub const SHOWN_DIGITS: usize = 8;
+/// How many digits a hash has.
+pub const HASH_DIGITS: usize = 64;
 
 /// Makes a key from the operating system's randomness. `test` keys have another prefix; the service treats both the same.
 pub fn generate(test: bool) -> String {
     let prefix = if test { "sf_test_v1_" } else { "sf_live_v1_" };
-    format!(
-        "{prefix}{}",
-        Alphanumeric.sample_string(&mut UnwrapErr(SysRng), SECRET_LENGTH)
-    )
+    let secret = Alphanumeric.sample_string(&mut UnwrapErr(SysRng), SECRET_LENGTH);
+    format!("{prefix}{secret}")
 }
 
 /// Makes the public name of a key. It is random, so it says nothing about the key.
 pub fn generate_key_id() -> String {
     let mut random = UnwrapErr(SysRng);
     let characters = (0..KEY_ID_LENGTH).filter_map(|_| KEY_ID_CHARACTERS.choose(&mut random));
-    format!(
-        "{KEY_ID_PREFIX}{}",
-        characters.map(|&byte| char::from(byte)).collect::<String>()
-    )
+    let characters: String = characters.map(|&byte| char::from(byte)).collect();
+    format!("key_{characters}")
 }
 
-/// How an operator names a key.
-#[derive(Debug)]
-pub enum KeyName {
-    /// By its `keyId`.
-    Id(String),
-    /// By its hash, or by at least its first eight digits.
-    Hash(String),
+/// Checks how an operator names a key: by its `keyId`, or by its hash or the first digits of it.
+pub fn name(text: &str) -> Result<String, String> {
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_name = KeyId::parse(text).is_some() || is_hex && (SHOWN_DIGITS..=HASH_DIGITS).contains(&text.len());
+    is_name.then(|| text.to_ascii_lowercase()).ok_or_else(|| {
+        "neither a key id (key_ and 16 characters) nor at least 8 hexadecimal digits of a hash; keys list shows both"
+            .to_owned()
+    })
 }
 
-impl KeyName {
-    /// How many digits of a hash `keys list` shows, and a name needs.
-    pub const DIGITS: usize = 8;
-    /// How many digits a whole hash has.
-    const ALL_DIGITS: usize = 64;
-
-    /// Reads a name from the command line.
-    ///
-    /// # Errors
-    ///
-    /// It is neither a `keyId` nor enough of a hash.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
-        if let Some(id) = text.strip_prefix(KEY_ID_PREFIX)
-            && id.len() == KEY_ID_LENGTH
-            && id.bytes().all(|byte| KEY_ID_CHARACTERS.contains(&byte))
-        {
-            return Ok(Self::Id(text.to_owned()));
-        }
-        let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_hex && (Self::DIGITS..=Self::ALL_DIGITS).contains(&text.len()) {
-            return Ok(Self::Hash(text.to_ascii_lowercase()));
-        }
-        Err(Refusal::new(
-            "That is neither a key id nor a hash. Give the key id (key_ and 16 characters) or at least 8 hexadecimal digits of its hash; keys list shows both.",
-        ))
-    }
-
-    /// Finds the first well-formed key in a text: the key alone, or whatever `keys issue` printed.
-    pub fn of_key_in(text: &str) -> Option<Self> {
-        let in_key = |character: char| character.is_ascii_alphanumeric() || character == '_';
-        text.split(|character| !in_key(character))
-            .find_map(|word| KeyHash::of(word.as_bytes()))
-            .map(|hash| Self::Hash(hash.as_str().to_owned()))
-    }
-
-    /// The whole hash, if this is one.
-    pub fn whole_hash(&self) -> Option<&str> {
-        match self {
-            Self::Hash(digits) if digits.len() == Self::ALL_DIGITS => Some(digits),
-            Self::Id(_) | Self::Hash(_) => None,
-        }
-    }
+/// The hash of the first well-formed key in a text: the key alone, or whatever `keys issue` printed.
+pub fn hash_of_key_in(text: &str) -> Option<String> {
+    let in_key = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let hash = text
+        .split(|character| !in_key(character))
+        .find_map(|word| KeyHash::of(word.as_bytes()))?;
+    Some(hash.as_str().to_owned())
 }
 
 #[cfg(test)]
@@ -114,10 +78,7 @@ mod tests {
         let ids: BTreeSet<_> = (0..100).map(|_| generate_key_id()).collect();
         assert_eq!(ids.len(), 100);
         for id in &ids {
-            assert!(
-                matches!(KeyName::parse(id), Ok(KeyName::Id(parsed)) if parsed == *id),
-                "{id}"
-            );
+            assert_eq!(name(id).as_ref(), Ok(id));
         }
         let used: BTreeSet<_> = ids.iter().flat_map(|id| id["key_".len()..].chars()).collect();
         assert_eq!(used.len(), 32, "every character is used");
@@ -125,10 +86,8 @@ mod tests {
 
     #[test]
     fn a_key_is_named_by_its_key_id_or_by_eight_digits_of_its_hash_or_more() {
-        assert!(matches!(KeyName::parse("5E884898"), Ok(KeyName::Hash(digits)) if digits == "5e884898"));
-        let whole = "a".repeat(64);
-        assert!(KeyName::parse(&whole).is_ok_and(|name| name.whole_hash() == Some(&whole)));
-        assert!(KeyName::parse(&whole[1..]).is_ok_and(|name| name.whole_hash().is_none()));
+        assert_eq!(name("5E884898").as_deref(), Ok("5e884898"));
+        assert!(name(&"a".repeat(64)).is_ok());
         for text in [
             "",
             "5e88489",
@@ -140,7 +99,7 @@ mod tests {
             "key_abcdefghijklmno1",
             "key_ABCDEFGHIJKLMNOP",
         ] {
-            assert!(KeyName::parse(text).is_err(), "{text}");
+            assert!(name(text).is_err(), "{text}");
         }
     }
 
@@ -156,12 +115,10 @@ mod tests {
             format!("sf_live_v1_short {KEY} sf_live_v1_AnotherKeyThatComesAfterIt"),
             format!("Authorization: Bearer {KEY}"),
         ] {
-            let found = KeyName::of_key_in(&text);
-            let found = found.as_ref().and_then(KeyName::whole_hash);
-            assert_eq!(found, hash.as_deref(), "{text}");
+            assert_eq!(hash_of_key_in(&text), hash, "{text}");
         }
         for text in ["", "no key", &format!("x{KEY}"), &format!("{KEY}_x"), &"sf_".repeat(50)] {
-            assert!(KeyName::of_key_in(text).is_none(), "{text}");
+            assert!(hash_of_key_in(text).is_none(), "{text}");
         }
     }
 }
