@@ -34,7 +34,6 @@ translated=$target/tmp/template.json
 run "$tools/bin/python" .ci/check_log_patterns.py "$translated" "$entries"
 run "$tools/bin/python" .ci/check_template.py "$translated" "$entries"
 run "$tools/bin/python" .ci/check_alarms.py "$translated"
-run "$tools/bin/python" .ci/compute_costs.py --check
 
 run cargo build --locked --package create-contact
 run cargo test --locked --package tools --bin keys --test keys

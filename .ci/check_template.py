@@ -15,8 +15,8 @@ import sys
 
 from check_log_patterns import access_entry, matches
 
-# The most that one created contact may write to the logs, in bytes.
-LOG_LIMIT = 700
+# The most that one created contact may write to the logs, in bytes: docs/operations/scale-and-cost.md counts with it.
+LOG_LIMIT = 600
 
 template = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
 lines = [json.loads(line) for line in pathlib.Path(sys.argv[2]).read_text(encoding="utf-8").splitlines()]
