@@ -31,9 +31,8 @@ run cargo test --locked --test contract logs::
 entries=$target/tmp/log-entries.jsonl
 translated=$target/tmp/template.json
 "$tools/bin/python" .ci/translate_template.py < template.yaml > "$translated"
-run "$tools/bin/python" .ci/check_log_patterns.py "$translated" "$entries"
+run "$tools/bin/python" .ci/check_logs.py "$translated" "$entries"
 run "$tools/bin/python" .ci/check_template.py "$translated" "$entries"
-run "$tools/bin/python" .ci/check_alarms.py "$translated"
 
 run cargo build --locked --package create-contact
 run cargo test --locked --package tools --bin keys --test keys

@@ -1,25 +1,18 @@
 #!/usr/bin/env python3
-"""Compares the translated template with the contract and with what the function really wrote.
+"""Compares the translated template with the contract, and runs its alarms on invented data.
 
-    check_template.py TRANSLATED.json REQUEST_LINES.jsonl
+    check_template.py TRANSLATED.json LOG_ENTRIES.jsonl
 
 The first comes from translate_template.py, the second from `cargo test --test contract logs`. Prints every problem that it finds.
-check_alarms.py checks the alarms' thresholds and expressions. What would break a deployment, a response or a test isn't checked here:
-the tables' keys, the alias, the route.
+What would break a deployment, a response or a test isn't checked here: the tables' keys, the alias, the route.
 """
 
 import json
 import pathlib
-import re
 import sys
 
-from check_log_patterns import access_entry, matches
-
-# The most that one created contact may write to the logs, in bytes: docs/operations/scale-and-cost.md counts with it.
-LOG_LIMIT = 600
-
 template = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
-lines = [json.loads(line) for line in pathlib.Path(sys.argv[2]).read_text(encoding="utf-8").splitlines()]
+entries = [json.loads(line) for line in pathlib.Path(sys.argv[2]).read_text(encoding="utf-8").splitlines()]
 resources = template["Resources"]
 problems = []
 
@@ -37,254 +30,225 @@ def listed(value):
     return value if isinstance(value, list) else [value]
 
 
-def arn(name):
-    return {"Fn::GetAtt": [name, "Arn"]}
+def text(value):
+    """A value of the template as Fn::Sub would have it."""
+    if isinstance(value, list):
+        return ", ".join(map(text, value))
+    if not isinstance(value, dict):
+        return str(value)
+    ((function, argument),) = value.items()
+    return argument if function == "Fn::Sub" else "${" + ".".join(listed(argument)) + "}"
 
 
-# Permissions: these statements and no others (contract, section 6). Each is an action list, the resources, and what it depends on: a
-# condition of the template, and one of the statement.
-PERMISSIONS = {
-    "CreateContactRole": [
-        ({"dynamodb:PutItem"}, [arn("ContactsTable")], None, None),
-        ({"dynamodb:BatchGetItem", "dynamodb:GetItem"}, [arn("ApiKeysTable"), arn("WorkspacesTable")], None, None),
-        ({"logs:CreateLogStream", "logs:PutLogEvents"}, [arn("CreateContactLogs")], None, None),
-        # Those that AWS's CDK grants to whoever reads and writes such a table (aws-cdk-lib, aws-dynamodb/lib/perms.ts).
-        (
-            {"kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"},
-            [{"Ref": "TablesKmsKeyArn"}],
-            "HasTablesKmsKey",
-            {"StringEquals": {"kms:ViaService": {"Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"}}},
-        ),
-        ({"xray:PutTraceSegments", "xray:PutTelemetryRecords"}, ["*"], "HasTracing", None),
-    ],
-    "DeploymentRole": [
-        (
-            {"lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig", "lambda:UpdateAlias"},
-            [arn("CreateContactFunction"), {"Fn::Sub": "${CreateContactFunction.Arn}:live"}],
-            None,
-            None,
-        ),
-        (
-            {"cloudwatch:DescribeAlarms"},
-            [{"Fn::Sub": "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"}],
-            None,
-            None,
-        ),
-    ],
-}
-SERVICES = {"CreateContactRole": "lambda.amazonaws.com", "DeploymentRole": "codedeploy.amazonaws.com"}
+def compare(expected, found, path):
+    """Everything that is expected is there; a dictionary may have more."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for name, value in expected.items():
+            compare(value, found.get(name), f"{path}.{name}")
+    else:
+        check(expected == found, f"{path} is {found}, not {expected}")
 
-roles = of_type("AWS::IAM::Role")
-check(set(roles) == set(PERMISSIONS), f"the roles are {sorted(roles)}")
-check(not of_type("AWS::IAM::Policy") and not of_type("AWS::IAM::ManagedPolicy"), "a policy is outside the roles")
-for name, role in roles.items():
+
+# ---- Permissions: these and no others (contract, section 6).
+
+PERMISSIONS = [
+    "CreateContactRole: dynamodb:PutItem on ${ContactsTable.Arn}",
+    "CreateContactRole: dynamodb:BatchGetItem, dynamodb:GetItem on ${ApiKeysTable.Arn}, ${WorkspacesTable.Arn}",
+    "CreateContactRole: logs:CreateLogStream, logs:PutLogEvents on ${CreateContactLogs.Arn}",
+    # Those that AWS's CDK grants to whoever reads and writes such a table (aws-cdk-lib, aws-dynamodb/lib/perms.ts).
+    "CreateContactRole, HasTablesKmsKey: kms:Encrypt, kms:Decrypt, kms:ReEncrypt*, kms:GenerateDataKey*, kms:DescribeKey on "
+    "${TablesKmsKeyArn} if StringEquals kms:ViaService dynamodb.${AWS::Region}.${AWS::URLSuffix}",
+    "CreateContactRole, HasTracing: xray:PutTraceSegments, xray:PutTelemetryRecords on *",
+    "DeploymentRole: lambda:GetAlias, lambda:GetProvisionedConcurrencyConfig, lambda:UpdateAlias on "
+    "${CreateContactFunction.Arn}, ${CreateContactFunction.Arn}:live",
+    "DeploymentRole: cloudwatch:DescribeAlarms on arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*",
+]
+permissions = []
+for name, role in of_type("AWS::IAM::Role").items():
     check("ManagedPolicyArns" not in role, f"{name} has managed policies")
-    check("PermissionsBoundaryArn" in json.dumps(role.get("PermissionsBoundary")), f"{name} has no boundary")
-    trusted = [statement["Principal"] for statement in role["AssumeRolePolicyDocument"]["Statement"]]
-    check(trusted == [{"Service": SERVICES.get(name)}], f"{name} is trusted to {trusted}")
-    allowed = []
-    for policy in role.get("Policies", []):
+    for policy in role["Policies"]:
         condition, policy, otherwise = policy.get("Fn::If", (None, policy, {"Ref": "AWS::NoValue"}))
         check(otherwise == {"Ref": "AWS::NoValue"}, f"{name} has another policy without {condition}")
-        for one in policy["PolicyDocument"]["Statement"]:
-            check(one["Effect"] == "Allow" and "NotAction" not in one and "NotResource" not in one, f"{name}: {one}")
-            allowed.append((set(listed(one["Action"])), listed(one["Resource"]), condition, one.get("Condition")))
-    check(allowed == PERMISSIONS.get(name), f"{name} may {allowed}")
-for name, permission in of_type("AWS::Lambda::Permission").items():
-    check(permission["Principal"] == "apigateway.amazonaws.com", f"{name} lets {permission['Principal']} call")
-    check("${__ApiId__}" in permission["SourceArn"]["Fn::Sub"][0], f"{name} lets any API call")
+        for statement in policy["PolicyDocument"]["Statement"]:
+            check(statement.pop("Effect") == "Allow", f"{name} denies something")
+            permission = f"{name}, {condition}" if condition else name
+            permission += f": {text(statement.pop('Action', '?'))} on {text(statement.pop('Resource', '?'))}"
+            for test, operands in statement.pop("Condition", {}).items():
+                permission += f" if {test} " + ", ".join(f"{key} {text(value)}" for key, value in operands.items())
+            permissions.append(permission + "".join(statement))
+for permission in set(PERMISSIONS) ^ set(permissions):
+    check(False, f"{'missing' if permission in PERMISSIONS else 'unexpected'} permission: {permission}")
+check(not any("Policy" in resource["Type"] for resource in resources.values()), "a policy is outside the roles")
 
-# Tables: everything that keeps data from being lost, and their cost from growing.
-tables = of_type("AWS::DynamoDB::Table")
-for name, table in tables.items():
-    check(table["BillingMode"] == "PAY_PER_REQUEST", f"{name} is not billed on demand")
-    check(len(table.get("OnDemandThroughput", {})) == 2, f"{name} has no ceiling")
-    recovery = {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": {"Ref": "RecoveryPeriodInDays"}}
-    check(table.get("PointInTimeRecoverySpecification") == recovery, f"{name}: no recovery")
-    own_key = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "TablesKmsKeyArn"}}
-    encrypted = {"Fn::If": ["HasTablesKmsKey", own_key, {"SSEEnabled": True}]}
-    check(table.get("SSESpecification") == encrypted, f"{name} is not encrypted")
-    check(table.get("DeletionProtectionEnabled") == {"Ref": "DeletionProtection"}, f"{name} is not protected")
-    check("GlobalSecondaryIndexes" not in table, f"{name} has an index")
-    check(resources[name].get("DeletionPolicy") == "RetainExceptOnCreate", f"{name} is deleted with the stack")
-    check(resources[name].get("UpdateReplacePolicy") == "Retain", f"{name} is deleted when it is replaced")
-    stream = {"StreamViewType": "NEW_AND_OLD_IMAGES"} if name == "ContactsTable" else None
-    check(table.get("StreamSpecification") == stream, f"{name} has the stream {table.get('StreamSpecification')}")
-check(template["Parameters"]["DeletionProtection"]["Default"] == "true", "deletion protection is off by default")
-ttl = tables["ApiKeysTable"].get("TimeToLiveSpecification")
-check(ttl == {"AttributeName": "expiresAt", "Enabled": True}, f"ApiKeysTable has the TTL {ttl}")
+# ---- Settings: what keeps data from being lost, costs from growing, and an operator from having no alarms, metrics or logs.
 
-# The function and its deployment.
-function = resources["CreateContactFunction"]["Properties"]
-check(8 < function["Timeout"] < 30, "Lambda or API Gateway gives up before the function does")
-check(function["Architectures"] == ["arm64"], "the function is not on arm64")
-check(function["LoggingConfig"]["LogFormat"] == "JSON", "the function's log is not JSON")
-check(function["LoggingConfig"]["ApplicationLogLevel"] == "INFO", "the entries of requests would be dropped")
-check(function["LoggingConfig"]["SystemLogLevel"] == "WARN", "each invocation writes START and REPORT")
-check(function["LoggingConfig"]["LogGroup"] == {"Ref": "CreateContactLogs"}, "the function has another log group")
-check(template["Parameters"]["Tracing"]["Default"] == "PassThrough", "the function is traced by default")
-variables = {"CONTACTS_TABLE", "API_KEYS_TABLE", "WORKSPACES_TABLE", "GLIBC_TUNABLES"}
-check(set(function["Environment"]["Variables"]) == variables, "variables")
-for name, group in of_type("AWS::Logs::LogGroup").items():
-    check("RetentionInDays" in group, f"{name} is kept for ever")
-    check(group.get("LogGroupClass", "STANDARD") == "STANDARD", f"{name}: its class has no metric filters")
-aliases = [resource for resource in resources.values() if resource["Type"] == "AWS::Lambda::Alias"]
-check(all("CodeDeployLambdaAliasUpdate" in alias.get("UpdatePolicy", {}) for alias in aliases), "the alias moves at once")
-(group,) = of_type("AWS::CodeDeploy::DeploymentGroup").values()
-canary = group["DeploymentConfigName"]["Fn::Sub"][1]["ConfigName"]
-check(canary.startswith("Canary"), f"the default deployment is {canary}")
-check("DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"], "an alarm rolls nothing back")
-check(group["ServiceRoleArn"] == arn("DeploymentRole"), "the deployment has another role")
-rollback = [alarm["Name"]["Ref"] for alarm in group["AlarmConfiguration"]["Alarms"]]
 
-# The API.
-integration = json.dumps(resources["HttpApi"]["Properties"]["Body"]["paths"])
-check("${CreateContactFunctionAliaslive}" in integration, "the API doesn't call the alias")
-(stage,) = of_type("AWS::ApiGatewayV2::Stage").values()
-limits = {"ThrottlingRateLimit": {"Ref": "RequestsPerSecond"}, "ThrottlingBurstLimit": {"Ref": "RequestBurst"}}
-check(stage["DefaultRouteSettings"].items() >= limits.items(), "the API is not throttled")
-(server,) = resources["HttpApi"]["Properties"]["Body"].get("servers", [{}])
-closed = {"disableExecuteApiEndpoint": {"Ref": "DisableExecuteApiEndpoint"}}
-check(server.get("x-amazon-apigateway-endpoint-configuration") == closed, "the API's own endpoint can't be closed")
-(tls,) = resources["ApiDomain"]["Properties"]["DomainNameConfigurations"]
-check(tls["SecurityPolicy"] == "TLS_1_2", f"the domain name accepts {tls['SecurityPolicy']}")
-check(stage["AccessLogSettings"]["DestinationArn"] == arn("AccessLogs"), "the access log goes elsewhere")
-logged = set(re.findall(r"\$context\.([\w.]+)", stage["AccessLogSettings"]["Format"]))
-check(not {name for name in logged if re.search("identity|path|authorizer|domain", name)}, f"the access log has {logged}")
-json.loads(stage["AccessLogSettings"]["Format"])
+def trusted_by(service):
+    boundary = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
+    trusted = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return {"PermissionsBoundary": boundary, "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trusted]}}
 
-# The metrics that the filters make from the lines that the function really wrote: (namespace, name, dimensions).
+
+def metric_filter(log, **transformation):
+    transformation = {"MetricNamespace": {"Fn::Sub": NAMESPACE}, "MetricValue": "1", "Unit": "Count", **transformation}
+    return {"LogGroupName": {"Ref": log}, "MetricTransformations": [transformation]}
+
 
 NAMESPACE = "create-contact/${AWS::StackName}"
-access = [json.loads(access_entry(template, status=status)) for status in ("201", "400", "403", "429", "500")]
-# For each filter, its log, the entries there, and those that it must count.
-FILTERS = {
-    "RequestsMetric": ("CreateContactLogs", lines, lines),
-    "ThrottledRequestsMetric": ("AccessLogs", access, [access[3]]),
+units, days = {"Ref": "TableUnitsPerSecond"}, {"Ref": "RecoveryPeriodInDays"}
+own_key = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "TablesKmsKeyArn"}}
+endpoint = {"disableExecuteApiEndpoint": {"Ref": "DisableExecuteApiEndpoint"}}
+throttling = {"ThrottlingRateLimit": {"Ref": "RequestsPerSecond"}, "ThrottlingBurstLimit": {"Ref": "RequestBurst"}}
+steps = {"ConfigName": "Canary10Percent10Minutes"}
+levels = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "WARN"}
+by_outcome = [{"Key": "Outcome", "Value": "$.outcome"}]
+watched = "FaultsAlarm", "UnavailableAlarm", "NewVersionErrorsAlarm", "NewVersionLatencyAlarm"
+TABLE = {
+    "BillingMode": "PAY_PER_REQUEST",
+    "OnDemandThroughput": {"MaxReadRequestUnits": units, "MaxWriteRequestUnits": units},
+    "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": days},
+    "SSESpecification": {"Fn::If": ["HasTablesKmsKey", own_key, {"SSEEnabled": True}]},
+    "DeletionProtectionEnabled": {"Ref": "DeletionProtection"},
+    "GlobalSecondaryIndexes": None,
 }
-filters = of_type("AWS::Logs::MetricFilter")
-check(set(filters) == set(FILTERS), f"the metric filters are {sorted(filters)}")
-written = set()
-for name, metric_filter in filters.items():
-    log, entries, expected = FILTERS[name]
-    check(metric_filter["LogGroupName"] == {"Ref": log}, f"{name} reads another log group")
-    (transformation,) = metric_filter["MetricTransformations"]
-    check(transformation["MetricNamespace"] == {"Fn::Sub": NAMESPACE}, f"{name}: two stacks would share their metrics")
-    check(transformation["MetricValue"] == "1", f"{name} doesn't count")
-    dimensions = {item["Key"]: item["Value"].removeprefix("$.") for item in transformation.get("Dimensions", [])}
-    # Amazon CloudWatch Logs User Guide, "Creating metric filters": dimensions and a default value exclude each other.
-    check(not dimensions or "DefaultValue" not in transformation, f"{name} has a default value beside its dimensions")
-    counted = [entry for entry in entries if matches(metric_filter["FilterPattern"], entry)]
-    check(counted == expected, f"{name} counts {counted}")
-    for entry in counted:
-        values = {key: entry.get(member) for key, member in dimensions.items()}
-        written.add((transformation["MetricName"], *sorted(values.items())))
-
-# What a created contact writes to the logs: the function's entry, and the access log's. Lambda writes nothing of its own about it
-# (SystemLogLevel).
-access_line = access_entry(template)
-json.loads(access_line)
-created = [line for line in lines if line["outcome"] == "created"]
-function_bytes = [len(json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode()) for line in created]
-log_bytes = max(function_bytes) + len(access_line)
-check(log_bytes <= LOG_LIMIT, f"a created contact writes {log_bytes} bytes of logs, more than {LOG_LIMIT}")
-
-# AWS's own metrics, which nothing on one machine writes. Names and dimensions are from the services' user guides.
-OF_AWS = {
-    "AWS/Lambda": (
-        [{"FunctionName"}, {"FunctionName", "Resource", "ExecutedVersion"}],
-        {"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"},
-    ),
-    "AWS/ApiGateway": ([{"ApiId"}], {"Count", "4xx", "5xx", "Latency"}),
-    "AWS/DynamoDB": (
-        [{"TableName"}, {"TableName", "Operation"}],
-        {
-            "SuccessfulRequestLatency",
-            "ConsumedReadCapacityUnits",
-            "ConsumedWriteCapacityUnits",
-            "ReadMaxOnDemandThroughputThrottleEvents",
-            "ReadKeyRangeThroughputThrottleEvents",
-            "ReadAccountLimitThrottleEvents",
-            "WriteMaxOnDemandThroughputThrottleEvents",
-            "WriteKeyRangeThroughputThrottleEvents",
-            "WriteAccountLimitThrottleEvents",
-        },
-    ),
-    "AWS/Logs": ([{"LogGroupName"}], {"IncomingBytes"}),
+PROPERTIES = {
+    "ContactsTable": {**TABLE, "StreamSpecification": {"StreamViewType": "NEW_AND_OLD_IMAGES"}},
+    "ApiKeysTable": {**TABLE, "TimeToLiveSpecification": {"AttributeName": "expiresAt", "Enabled": True}},
+    "WorkspacesTable": TABLE,
+    "CreateContactRole": trusted_by("lambda.amazonaws.com"),
+    "DeploymentRole": trusted_by("codedeploy.amazonaws.com"),
+    "CreateContactFunction": {
+        "Architectures": ["arm64"],
+        # The function answers within 6 seconds; API Gateway waits for 30.
+        "Timeout": 10,
+        "LoggingConfig": {**levels, "LogGroup": {"Ref": "CreateContactLogs"}},
+    },
+    "CreateContactLogs": {"RetentionInDays": {"Ref": "LogRetentionDays"}},
+    "AccessLogs": {"RetentionInDays": {"Ref": "LogRetentionDays"}},
+    "HttpApi": {"Body": {"servers": [{"x-amazon-apigateway-endpoint-configuration": endpoint}]}},
+    "HttpApiApiGatewayDefaultStage": {
+        "AccessLogSettings": {"DestinationArn": {"Fn::GetAtt": ["AccessLogs", "Arn"]}},
+        "DefaultRouteSettings": throttling,
+    },
+    "CreateContactFunctionDeploymentGroup": {
+        "DeploymentConfigName": {"Fn::Sub": ["CodeDeployDefault.Lambda${ConfigName}", steps]},
+        "ServiceRoleArn": {"Fn::GetAtt": ["DeploymentRole", "Arn"]},
+        "AlarmConfiguration": {"Enabled": True, "Alarms": [{"Name": {"Ref": name}} for name in watched]},
+    },
+    "RequestsMetric": metric_filter("CreateContactLogs", MetricName="requests", Dimensions=by_outcome),
+    "ThrottledRequestsMetric": metric_filter("AccessLogs", MetricName="throttledByApiGateway"),
+    # The name is one of the whole account.
+    "Dashboard": {"DashboardName": {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}},
 }
-OF_THIS_STACK = {
-    "FunctionName": [{"Ref": "CreateContactFunction"}, "${CreateContactFunction}"],
-    "ApiId": [{"Ref": "HttpApi"}, "${HttpApi}"],
-    "Resource": [{"Fn::Sub": "${CreateContactFunction}:live"}],
-    "TableName": ["${ContactsTable}", "${ApiKeysTable}", "${WorkspacesTable}"],
-    "LogGroupName": ["${CreateContactLogs}", "${AccessLogs}"],
-}
+for name, properties in PROPERTIES.items():
+    compare(properties, resources[name]["Properties"], name)
+for name in of_type("AWS::DynamoDB::Table"):
+    compare({"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}, resources[name], name)
+for name, default in {"Environment": "prod", "DeletionProtection": "true", "Tracing": "PassThrough"}.items():
+    compare({"Default": default}, template["Parameters"][name], name)
+outcomes = {entry["outcome"] for entry in entries}
+widget = json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"][0]
+shown = [row[-1] for row in widget["properties"]["metrics"]]
+check(sorted(shown) == sorted(outcomes), f"the dashboard's outcomes aren't those of the log: {outcomes ^ set(shown)}")
+
+# ---- Alarms: the metrics of each, and for series of data whether it is in ALARM at the end. A series has a tuple for each period, with
+# the value of each metric, or None where there is no data.
 
 
-def exists(namespace, name, dimensions):
-    namespace = namespace["Fn::Sub"] if isinstance(namespace, dict) else namespace
-    if any(value not in OF_THIS_STACK[key] for key, value in dimensions.items() if key in OF_THIS_STACK):
-        return False
-    if namespace in OF_AWS:
-        names, metrics = OF_AWS[namespace]
-        return set(dimensions) in names and name in metrics
-    return namespace == NAMESPACE and (name, *sorted(dimensions.items())) in written
+def requests(outcome, period):
+    check(outcome in outcomes, f"an alarm waits for {outcome}, which the function doesn't write")
+    return f"{NAMESPACE} requests, Outcome={outcome}: Sum of {period}"
 
 
-# Alarms.
-version = {"Fn::GetAtt": [next(iter(of_type("AWS::Lambda::Version"))), "Version"]}
-alarms = of_type("AWS::CloudWatch::Alarm")
-nobody = {"Ref": "AWS::NoValue"}
-of_the_caller = {"Fn::If": ["HasAlarmTopicArn", {"Ref": "AlarmTopicArn"}, nobody]}
-of_the_stack = {"Fn::If": ["NeedsAlarmTopic", {"Ref": "AlarmTopic"}, nobody]}
-at_once = [of_the_caller, of_the_stack]
-in_the_morning = [
-    {"Fn::If": ["HasMorningAlarmTopic", {"Ref": "MorningAlarmTopicArn"}, of_the_caller]},
-    {"Fn::If": ["HasMorningAlarmTopic", nobody, of_the_stack]},
+def of_lambda(metric, statistic, also=""):
+    return f"AWS/Lambda {metric}, FunctionName=${{CreateContactFunction}}{also}: {statistic} of 60"
+
+
+def of_new_version(metric, statistic):
+    return of_lambda(metric, statistic, ", Resource=${CreateContactFunction}:live, ExecutedVersion=new")
+
+
+def of_api(metric):
+    return f"AWS/ApiGateway {metric}, ApiId=${{HttpApi}}: Sum of 300"
+
+
+ANY = [([(0,)], False), ([(1,)], True), ([(1,), (0,)], False)]
+# The p99, and the number of requests.
+SLOW, FAST, FEW = (1001, 20), (1000, 20), (1001, 19)
+LATENCY = [
+    ([SLOW] * 3, True),
+    ([SLOW, FAST, SLOW, None, SLOW], True),
+    ([SLOW, SLOW, SLOW, FAST, FAST, FAST], False),
+    ([SLOW, SLOW, FAST, FEW, None], False),
+    ([FEW] * 5, False),
 ]
-watching_a_version = set()
-for name, alarm in alarms.items():
-    metrics = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
-    for metric in metrics or [alarm]:
-        dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric.get("Dimensions", [])}
-        check(exists(metric["Namespace"], metric["MetricName"], dimensions), f"{name}: nobody writes its metric")
-        # Amazon CloudWatch User Guide, "Configuring how CloudWatch alarms treat missing data".
-        check(metric["Namespace"] != "AWS/DynamoDB", f"{name}: alarms on DynamoDB's metrics may keep their state without data")
-        if "ExecutedVersion" in dimensions:
-            check(dimensions["ExecutedVersion"] == version, f"{name} watches another version")
-            watching_a_version.add(name)
-    check(alarm["TreatMissingData"] == "notBreaching", f"{name} fires when nothing happens")
-    check(f"docs/operations/runbook.md, {name}." in alarm["AlarmDescription"], f"{name} has no entry in the runbook")
-    tells = at_once if name in ("GatewayErrorsAlarm", "ThrottledRequestsAlarm") else in_the_morning
-    check(alarm["AlarmActions"] == tells and alarm["OKActions"] == tells, f"{name} doesn't tell all who are named")
-check(watching_a_version == {"NewVersionErrorsAlarm", "NewVersionLatencyAlarm"}, f"a version has {watching_a_version}")
-check(set(rollback) == watching_a_version | {"FaultsAlarm", "UnavailableAlarm"}, f"a deployment watches {rollback}")
+ALARMS = {
+    "FaultsAlarm": ([requests("fault", 60)], ANY),
+    "UnavailableAlarm": ([requests("unavailable", 300)], [([(4,), (4,)], False), ([(5,)], True), ([(5,), (0,)], False)]),
+    "DatabaseThrottledAlarm": ([requests("throttled", 60)], ANY),
+    "RefusedKeysAlarm": (
+        [requests("unauthenticated", 300)],
+        [([(100,)] * 2, False), ([(100,), (99,), (100,)], False), ([(100,)] * 3, True), ([(100,)] * 3 + [(99,)], False)],
+    ),
+    "FunctionErrorsAlarm": ([of_lambda("Errors", "Sum")], ANY),
+    "FunctionThrottlesAlarm": ([of_lambda("Throttles", "Sum")], ANY),
+    "NewVersionErrorsAlarm": ([of_new_version("Errors", "Sum")], ANY),
+    "NearTimeoutAlarm": ([of_lambda("Duration", "Maximum")], [([(7999,)], False), ([(8000,)], True)]),
+    # Five or more, and 1%.
+    "GatewayErrorsAlarm": (
+        [of_api("5xx"), of_api("Count")],
+        [([(4, 4)], False), ([(5, 501)], False), ([(5, 500)], True), ([(5, 500), (0, 500)], False)],
+    ),
+    # 50 or more, and 5%, in two of three periods.
+    "ThrottledRequestsAlarm": (
+        [f"{NAMESPACE} throttledByApiGateway: Sum of 300", of_api("Count")],
+        [([(49, 49)] * 3, False), ([(50, 1001)] * 3, False), ([(50, 1000)], False), ([(50, 1000), None, (50, 1000)], True)],
+    ),
+    "LatencyAlarm": ([of_lambda("Duration", "p99"), of_lambda("Duration", "SampleCount")], LATENCY),
+    "NewVersionLatencyAlarm": ([of_new_version("Duration", "p99"), of_new_version("Duration", "SampleCount")], LATENCY),
+}
+BREACHES = {"GreaterThanOrEqualToThreshold": float.__ge__, "GreaterThanThreshold": float.__gt__}
+MATH = {"IF": lambda condition, then, otherwise: then if condition else otherwise}
+(version,) = of_type("AWS::Lambda::Version")
 runbook = pathlib.Path("docs/operations/runbook.md").read_text(encoding="utf-8")
-for name in alarms:
-    check(f"## {name}\n" in runbook, f"docs/operations/runbook.md doesn't tell what to do about {name}")
-rule = template["Rules"]["InProductionSomebodyGetsTheAlarms"]
-check(rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Environment"}, "prod"]}, "prod may have alarms for nobody")
-check(template["Parameters"]["Environment"]["Default"] == "prod", "the rules for prod aren't the default")
 
-# The dashboard: every metric of every widget; "." repeats the one above, "..." all of them up to the last.
-shown = set()
-for widget in json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]:
-    previous = []
-    for row in widget["properties"]["metrics"]:
-        row = [part for part in row if not isinstance(part, dict)]
-        if row[0] == "...":
-            row = previous[: len(previous) - len(row) + 1] + row[1:]
-        row = [previous[at] if part == "." else part for at, part in enumerate(row)]
-        previous = row
-        dimensions = dict(zip(row[2::2], row[3::2]))
-        check(exists(row[0], row[1], dimensions), f"the dashboard shows {row}, which nobody writes")
-        if row[0] == NAMESPACE:
-            shown.add((row[1], *sorted(dimensions.items())))
-check("${AWS::Region}" in json.dumps(resources["Dashboard"]["Properties"]["DashboardName"]), "regions share a dashboard")
-check(shown == written, f"the dashboard lacks {written - shown}")
+
+def described(statistic):
+    metric = statistic["Metric"]
+    dimensions = [f", {one['Name']}={text(one['Value'])}" for one in metric.get("Dimensions", [])]
+    name = f"{text(metric['Namespace'])} {metric['MetricName']}{''.join(dimensions)}".replace("${" + version + ".Version}", "new")
+    return f"{name}: {statistic['Stat']} of {statistic['Period']}"
+
+
+def fires(alarm, expression, names, series):
+    """By the rules of the Amazon CloudWatch User Guide, "Alarm evaluation". An alarm also looks at older data where newer is missing,
+    but no series here depends on that."""
+    threshold = alarm["Threshold"]
+    threshold = float(template["Parameters"][threshold["Ref"]]["Default"] if isinstance(threshold, dict) else threshold)
+    evaluated = alarm["EvaluationPeriods"]
+    values = [float(eval(expression, MATH, dict(zip(names, one)))) for one in series[-evaluated:] if one is not None]
+    breaching = [value for value in values if BREACHES[alarm["ComparisonOperator"]](value, threshold)]
+    return len(breaching) >= alarm.get("DatapointsToAlarm", evaluated)
+
+
+alarms = of_type("AWS::CloudWatch::Alarm")
+check(set(alarms) == set(ALARMS), f"not in the template, or not here: {set(alarms) ^ set(ALARMS)}")
+for name, (metrics, scenarios) in ALARMS.items():
+    alarm = alarms[name]
+    single = {"Metric": alarm, "Stat": alarm.get("Statistic"), "Period": alarm.get("Period")}
+    queries = alarm.get("Metrics", [{"Expression": "metric"}, {"Id": "metric", "MetricStat": single}])
+    statistics = {query["Id"]: query["MetricStat"] for query in queries if "MetricStat" in query}
+    (expression,) = [query["Expression"] for query in queries if "Expression" in query]
+    compare(metrics, [described(statistic) for statistic in statistics.values()], name)
+    for series, expected in scenarios:
+        check(fires(alarm, expression, statistics, series) == expected, f"{name} is {'not ' * expected}in ALARM after {series}")
+    check(alarm["TreatMissingData"] == "notBreaching", f"{name} fires when nothing happens")
+    check(f"docs/operations/runbook.md, {name}." in alarm["AlarmDescription"], f"{name} doesn't name the runbook")
+    check(f"## {name}\n" in runbook, f"docs/operations/runbook.md doesn't tell what to do about {name}")
+    # deploy_to_emulator.sh shows where these two send theirs.
+    like = "GatewayErrorsAlarm" if name in ("GatewayErrorsAlarm", "ThrottledRequestsAlarm") else "RefusedKeysAlarm"
+    check(alarm["AlarmActions"] == alarm["OKActions"] == alarms[like]["AlarmActions"], f"{name} doesn't tell all who are named")
 
 if problems:
     sys.exit("\n".join(problems))
-print(f"{len(lines)} log entries are counted by {len(filters)} filters; {len(alarms)} alarms watch metrics that exist;")
-print(f"the dashboard has our {len(shown)} metrics; a created contact writes {log_bytes} bytes of logs;")
-print("permissions, tables, deployment and API are as the contract has them.")
+print(f"permissions, settings, {len(outcomes)} outcomes and {len(alarms)} alarms are as they should be")

@@ -222,7 +222,7 @@ as_the_user cloudformation describe-stacks --stack-name "$STACK" || die "the nam
 if as_the_user dynamodb scan --table-name "$CONTACTS"; then die "whoever runs keys can read contacts"; fi
 grep -q AccessDenied "$work/body" || die "that was refused for another reason: $(cat "$work/body")"
 
-say "the runbook's queries run (check_log_patterns.py says what they find)"
+say "the runbook's queries run (check_logs.py says what they find)"
 eval "$(page 'Read the logs')" >"$work/entries"
 grep -q '"outcome"' "$work/entries" || die "the runbook's queries find nothing"
 

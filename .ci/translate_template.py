@@ -6,8 +6,8 @@
 Runs in an environment that has aws-sam-cli. `Name=Value` sets a parameter. `--emulator` prints the form that ministack, an emulator
 of AWS, accepts. It differs in three things. The code is in a directory or an archive of this machine, CODE, from which `sam deploy`
 uploads it. ministack ignores the OpenAPI document of an HTTP API: its one route becomes a separate route and integration. It has no
-alarms with metric math, and ignores an alarm's dimensions: alarms watch a metric that nothing writes, and check_alarms.py tests them
-as they are.
+alarms with metric math, and ignores an alarm's dimensions: alarms watch a metric that nothing writes, and check_template.py tests
+them as they are.
 """
 
 import argparse
