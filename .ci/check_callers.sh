@@ -3,7 +3,7 @@
 # local run's start page. Works on a fresh checkout of a Debian machine with Rust, Node, Python and Java; stops at the first failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+. .ci/tools.sh
 work=$target/callers
 mkdir -p "$work"
 node_bin=$PWD/tests/callers/node_modules/.bin
@@ -34,42 +34,29 @@ say "spectral lint openapi.yaml: no error, no warning"
 say "cargo test --test openapi: every example is sent and gets what it promises"
 cargo test --quiet --test openapi
 
-say "the import: its rules, a corpus of files, 2,000 rows through faults, twenty kills, 20,000 rows through a stub"
-cargo build --quiet --example local
-cargo test --quiet -p tools --bin import --test import
-
 say "the local run"
-exec 3< <(exec "$target/debug/examples/local" --port 0)
-local_run=$!
-trap 'kill $local_run' EXIT
-url=
-while read -r line <&3; do
-  case $line in
-    *"listens on "*) url=${line##* } ;;
-    DynamoDB*) dynamodb=${line##* } ;;
-    "Press Ctrl-C"*) break ;;
-  esac
-done
-[ -n "$url" ] || { echo "it ended"; exit 1; }
-cat <&3 > "$work/local.log" &
-echo "$url"
+trap 'kill $(jobs -p) || true' EXIT
+start_local_run "$work/local.log"
 
 say "its tables, with the command of docs/development.md"
 scan=$(grep --only-matching 'AWS_ACCESS_KEY_ID=local .* aws dynamodb scan .*' docs/development.md)
-PATH=$work/venv/bin:$PATH bash -c "${scan/http:\/\/127.0.0.1:46703/$dynamodb}" | jq --exit-status '.Items[0].email.S == "Ada@analytical-engines.co.uk"'
+PATH=$work/venv/bin:$PATH bash -c "${scan/http:\/\/127.0.0.1:46703/$local_dynamodb}" | jq --exit-status '.Items[0].email.S == "Ada@analytical-engines.co.uk"'
 
 say "its start page in Chromium; to renew docs/reference.png, copy target/callers/desktop.png"
-node tests/callers/page.mjs "$url/" "$work"
+node tests/callers/page.mjs "$local_url/" "$work"
+
+say "the import: its rules, a corpus of files, 2,000 rows through faults, twenty kills, 20,000 rows through a stub"
+cargo test --quiet -p tools --bin import --test import
 
 say "the programs of docs/clients.md, and what the generators make of openapi.yaml"
-PATH=$work/venv/bin:$PATH python tests/callers/clients.py "$url" "$key" "$workspace" "$work/clients"
+PATH=$work/venv/bin:$PATH python tests/callers/clients.py "$local_url" "$key" "$workspace" "$work/clients"
 
 say "schemathesis, all checks, fixed seed"
 root=$PWD
 # schemathesis writes files to the current directory.
 cd "$work"
 CONTACTS_WORKSPACE=$workspace SCHEMATHESIS_HOOKS=$root/tests/callers/schemathesis_hooks.py \
-  "$work/venv/bin/schemathesis" run "$root/openapi.yaml" --url "$url" --checks all --seed 20260210 --max-examples 300 \
+  "$work/venv/bin/schemathesis" run "$root/openapi.yaml" --url "$local_url" --checks all --seed 20260210 --max-examples 300 \
   --generation-database none --header "Authorization: Bearer $key"
 
 say "callers: all of it holds"

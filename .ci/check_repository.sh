@@ -3,18 +3,13 @@
 # but packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tools=$(realpath -m "${CI_TOOLS:-.ci/tools}/lint")
-if ! cmp --silent .ci/requirements.txt "$tools/requirements.txt"; then
-    python3 -m venv --clear "$tools"
-    "$tools/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r .ci/requirements.txt
-    cp .ci/requirements.txt "$tools"
-fi
-PATH=$tools/bin:$PATH
+. .ci/tools.sh
+python_tools "lint-$(cksum <.ci/requirements.txt | cut -d ' ' -f 1)" --require-hashes -r .ci/requirements.txt
 
 # The pages that code and comments cite become links in a page of their own, so that they are checked too.
 citations=$(mktemp --suffix=.md)
 trap 'rm "$citations"' EXIT
-git grep -hoE 'docs/[a-z/-]+\.md(#[a-z0-9-]+)?' | sort -u | sed "s|.*|<file://$PWD/&>|" > "$citations"
+git grep -hoE 'docs/[a-z/-]+\.md(#[a-z0-9-]+)?' | sort -u | sed "s|.*|<file://$PWD/&>|" >"$citations"
 lychee --offline --include-fragments --no-progress "$citations" ./*.md docs benches/README.md data/README.md
 
 # The tests that docs/faults.md names exist.
@@ -24,13 +19,10 @@ done
 
 # One version everywhere.
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)
-same() {
-    grep --quiet "$1" "$2" || { echo "$2 doesn't have the version of Cargo.toml, $version"; exit 1; }
-}
-same "^version = \"$version\"$" tools/Cargo.toml
-same "^version = \"$version\"$" tests/harness/Cargo.toml
-same "^  version: $version$" openapi.yaml
-same "^## \[$version\]" CHANGELOG.md
+for place in tools/Cargo.toml tests/harness/Cargo.toml openapi.yaml CHANGELOG.md; do
+    grep --quiet --extended-regexp "^( *version( =|:) \"?|## \[)$version(\"?$|])" "$place" ||
+        { echo "$place doesn't have the version of Cargo.toml, $version"; exit 1; }
+done
 
 cargo fetch --locked --quiet
 cargo deny --offline --locked check licenses bans sources

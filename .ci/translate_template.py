@@ -25,39 +25,6 @@ from samtranslator.parser.parser import Parser  # noqa: E402
 from samtranslator.translator.translator import Translator  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
-
-def adapt_to_the_emulator(translated, code):
-    resources = translated["Resources"]
-    resources["CreateContactFunction"]["Properties"]["Code"] = code
-    for alarm in (one["Properties"] for one in resources.values() if one["Type"] == "AWS::CloudWatch::Alarm"):
-        alarm.pop("Metrics", None)
-        alarm.update(Namespace="emulator", MetricName="none", Statistic="Sum", Period=60)
-    api = resources["HttpApi"]["Properties"]
-    ((path, methods),) = api.pop("Body")["paths"].items()
-    ((method, operation),) = methods.items()
-    assert method == "x-amazon-apigateway-any-method"
-    integration = operation["x-amazon-apigateway-integration"]
-    api.update(Name={"Ref": "AWS::StackName"}, ProtocolType="HTTP")
-    api.pop("FailOnWarnings", None)
-    resources["Integration"] = {
-        "Type": "AWS::ApiGatewayV2::Integration",
-        "Properties": {
-            "ApiId": {"Ref": "HttpApi"},
-            "IntegrationType": integration["type"].upper(),
-            "IntegrationUri": integration["uri"],
-            "PayloadFormatVersion": integration["payloadFormatVersion"],
-        },
-    }
-    resources["Route"] = {
-        "Type": "AWS::ApiGatewayV2::Route",
-        "Properties": {
-            "ApiId": {"Ref": "HttpApi"},
-            "RouteKey": f"ANY {path}",
-            "Target": {"Fn::Sub": "integrations/${Integration}"},
-        },
-    }
-
-
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--emulator", metavar="CODE", type=pathlib.Path)
 arguments.add_argument("parameters", metavar="Name=Value", nargs="*")
@@ -72,5 +39,19 @@ parameters = {name: str(parameter["Default"]) for name, parameter in template["P
 parameters.update(argument.split("=", 1) for argument in arguments.parameters)
 translated = Translator({}, Parser()).translate(sam_template=template, parameter_values=parameters)
 if code:
-    adapt_to_the_emulator(translated, str(code))
+    resources = translated["Resources"]
+    resources["CreateContactFunction"]["Properties"]["Code"] = str(code)
+    for alarm in (one["Properties"] for one in resources.values() if one["Type"] == "AWS::CloudWatch::Alarm"):
+        alarm.pop("Metrics", None)
+        alarm.update(Namespace="emulator", MetricName="none", Statistic="Sum", Period=60)
+    ((path, methods),) = resources["HttpApi"]["Properties"]["Body"]["paths"].items()
+    integration = methods["x-amazon-apigateway-any-method"]["x-amazon-apigateway-integration"]
+    route = {"ApiId": {"Ref": "HttpApi"}, "RouteKey": f"ANY {path}", "Target": {"Fn::Sub": "integrations/${Integration}"}}
+    target = {"IntegrationUri": integration["uri"], "PayloadFormatVersion": integration["payloadFormatVersion"]}
+    resources["HttpApi"]["Properties"] = {"Name": {"Ref": "AWS::StackName"}, "ProtocolType": "HTTP"}
+    resources["Route"] = {"Type": "AWS::ApiGatewayV2::Route", "Properties": route}
+    resources["Integration"] = {
+        "Type": "AWS::ApiGatewayV2::Integration",
+        "Properties": {"ApiId": {"Ref": "HttpApi"}, "IntegrationType": "AWS_PROXY", **target},
+    }
 json.dump(translated, sys.stdout, indent=2)

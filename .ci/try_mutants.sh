@@ -3,23 +3,19 @@
 # pull request's checkout is its merge, so there it is the whole change.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. .ci/tools.sh
 minutes=10
 
-work=$(realpath -m "${CARGO_TARGET_DIR:-target}/mutants")
+work=$target/mutants
 rm -rf "$work"
 mkdir -p "$work"
-if ! git rev-parse --quiet --verify HEAD^ > /dev/null; then
-    echo "mutants: this checkout has no earlier commit to compare with"
-    exit
-fi
-git diff HEAD^ HEAD -- src > "$work/diff"
+git diff HEAD^ HEAD -- src >"$work/diff" || echo "mutants: this checkout has no earlier commit to compare with"
 if [ ! -s "$work/diff" ]; then
-    echo "mutants: the last commit didn't change src"
+    echo "mutants: no change of src to try"
     exit
 fi
-tools=$(realpath -m "${CI_TOOLS:-.ci/tools}/mutants")
-PATH=$tools/bin:$PATH
-type cargo-mutants > /dev/null 2>&1 || cargo install --quiet --locked --root "$tools" cargo-mutants@27.1.0
+PATH=$tools/mutants/bin:$PATH
+type cargo-mutants >/dev/null 2>&1 || cargo install --quiet --locked --root "$tools/mutants" cargo-mutants@27.1.0
 
 SECONDS=0
 # The fastest tests first. Each run tries the mutants that those before it missed.
