@@ -195,7 +195,8 @@ fn is_identity(encoding: &str) -> bool {
     encoding.is_empty() || encoding.eq_ignore_ascii_case("identity")
 }
 
-/// A response, in the payload format of its event.
+/// A response, in the payload format of its event. The types differ in `cookies`, without which `cargo lambda watch` rejects a
+/// response of 2.0.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Response {
