@@ -110,32 +110,27 @@ impl Guard<'_> {
     }
 
     /// Counts the bodies of the lists, and the large events. `request` is what an ordinary request costs.
-    pub fn check_work(&self, lists: &[PathBuf], request: u64) -> io::Result<Work> {
-        let bodies = lists
-            .iter()
-            .map(|list| work::read(list))
-            .collect::<io::Result<Vec<_>>>()?
-            .concat();
+    pub fn check_work(&self, lists: &[PathBuf], events: &Path, request: u64) -> io::Result<Work> {
         let mut process = Process::start(self)?;
         process.handle(event("Henrik Larsen", 0));
         process.count()?;
-        let mut count = |event| {
+        let mut count = |event| -> io::Result<u64> {
             process.handle(event);
             let count = process.count()?;
             Ok(count.rest + count.sha256)
         };
-        let of_bodies = bodies
-            .iter()
-            .map(|body| count(body.event()))
-            .collect::<io::Result<Vec<_>>>()?;
-        let of_events = work::EVENTS
-            .iter()
-            .map(|large| {
-                let [small, large] = large.events().map(&mut count);
-                Ok([small?, large?])
-            })
-            .collect::<io::Result<Vec<_>>>()?;
-        Ok(Work::new(request, &bodies, &of_bodies, &of_events))
+        let mut bodies = Vec::new();
+        for list in lists {
+            for body in work::read(list)? {
+                let cost = count(body.event())?;
+                bodies.push((body, cost));
+            }
+        }
+        let mut large = Vec::new();
+        for (what, [tenth, whole]) in work::large_events(events)? {
+            large.push((what, [count(tenth)?, count(whole)?]));
+        }
+        Ok(Work::new(request, &bodies, large))
     }
 
     /// Starts a process and creates contacts; `None` if it needed more than one connection or didn't send each call once.

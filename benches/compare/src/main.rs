@@ -93,7 +93,7 @@ fn guard(workspace: &Workspace, authority: &Authority, directory: &Path, move_it
     let benches = workspace.root.join("benches");
     let (held, request) = guard.check_baseline(&benches.join("baseline.json"), move_it)?;
     let lists = ["known-bodies.jsonl", WORST_BODIES].map(|list| benches.join(list));
-    let work = guard.check_work(&lists, request)?;
+    let work = guard.check_work(&lists, &benches.join("large-events.jsonl"), request)?;
     if move_it {
         workspace.write("benches/README.md", "work", &work.table())?;
     }

@@ -97,116 +97,21 @@ fn write(path: &Path, bodies: &[Body]) -> io::Result<()> {
     fs::write(path, lines)
 }
 
-/// An event of up to 6 MB, which is Lambda's limit: a unit that is repeated in place of the `…`.
-pub struct LargeEvent {
-    what: &'static str,
-    event: &'static str,
-    unit: &'static str,
-}
-
+/// Lambda's limit for an event.
 const LARGE: usize = 6_000_000;
 /// The two sizes of an event are this far apart.
 const GROWTH: usize = 10;
 
-impl LargeEvent {
-    /// One of a tenth of the size, and one of the whole.
-    pub fn events(&self) -> [String; 2] {
-        [LARGE / GROWTH, LARGE].map(|size| self.event.replace('…', &self.unit.repeat(size / self.unit.len())))
-    }
-}
-
-/// The beginning of an event of either format, up to its headers.
-macro_rules! event {
-    (v1 $rest:literal) => {
-        concat!(
-            r#"{"resource":"/api/contacts","path":"/api/contacts","httpMethod":"POST","requestContext":{"stage":"Prod"},"#,
-            $rest
-        )
+/// Reads the list of events: a line of JSON for each, with what it is, its text, and the unit that is repeated in place of the `…`.
+/// Returns what each is, and its text in a tenth of the size and in the whole.
+pub fn large_events(path: &Path) -> io::Result<Vec<(String, [String; 2])>> {
+    let line = |line: &str| {
+        let event: Value = serde_json::from_str(line)?;
+        let [what, text, unit] = ["what", "event", "unit"].map(|member| event[member].as_str().unwrap_or_default());
+        let sizes = [LARGE / GROWTH, LARGE].map(|size| text.replace('…', &unit.repeat(size / unit.len().max(1))));
+        Ok((what.to_owned(), sizes))
     };
-    (v2 $rest:literal) => {
-        concat!(
-            r#"{"version":"2.0","rawPath":"/api/contacts","requestContext":{"stage":"$default","http":{"method":"POST"}},"#,
-            $rest
-        )
-    };
-}
-
-pub const EVENTS: &[LargeEvent] = &[
-    large(
-        "many headers",
-        event!(v2 r#""headers":{…"a":""}}"#),
-        r#""x-header":"value","#,
-    ),
-    large(
-        "many times `Authorization`",
-        event!(v2 r#""headers":{…"a":""}}"#),
-        r#""authorization":"","#,
-    ),
-    large(
-        "many times `Content-Type`, escaped",
-        event!(v2 r#""headers":{…"a":""}}"#),
-        r#""\u0043ontent-type":"\u0000","#,
-    ),
-    large(
-        "many values of `Authorization`",
-        event!(v1 r#""multiValueHeaders":{"Authorization":[…""]}}"#),
-        r#""","#,
-    ),
-    large(
-        "many `multiValueHeaders`",
-        event!(v1 r#""multiValueHeaders":{…"a":[]}}"#),
-        r#""Content-Type":["a","b"],"#,
-    ),
-    large(
-        "a long `Authorization`",
-        event!(v2 r#""headers":{"authorization":"Bearer …"}}"#),
-        "sf_live_v1_",
-    ),
-    large(
-        "a long `Content-Type`",
-        event!(v2 r#""headers":{"content-type":"…"}}"#),
-        "application/json; ",
-    ),
-    large("a long body", event!(v2 r#""headers":{},"body":"{…}"}"#), "é"),
-    large(
-        "a long body of escapes",
-        event!(v2 r#""headers":{},"body":"{…}"}"#),
-        r"\u0000",
-    ),
-    large(
-        "a long body in base64",
-        event!(v2 r#""headers":{},"isBase64Encoded":true,"body":"…"}"#),
-        "AAAA",
-    ),
-    large(
-        "a long query string",
-        event!(v2 r#""headers":{},"rawQueryString":"…"}"#),
-        "a=b&%00",
-    ),
-    large(
-        "many query parameters",
-        event!(v1 r#""headers":{},"queryStringParameters":{…"a":""}}"#),
-        r#""a":"b","#,
-    ),
-    large(
-        "a long path",
-        r#"{"rawPath":"/…","requestContext":{"stage":"$default","http":{"method":"POST"}}}"#,
-        "%2f/..",
-    ),
-    large(
-        "a long stage",
-        r#"{"rawPath":"/","requestContext":{"stage":"…","http":{"method":"POST"}}}"#,
-        "v1/",
-    ),
-    large("many members", event!(v2 r#""headers":{},…"a":0}"#), r#""x":1e-300,"#),
-    large("deep arrays", event!(v2 r#""headers":{},"x":…}"#), "["),
-    large("deep objects", event!(v2 r#""headers":{},"x":…}"#), r#"{"a":"#),
-    large("many arrays", event!(v2 r#""headers":{},"x":[…0]}"#), "[[{}]],"),
-    large("white space", event!(v2 r#"…"headers":{}}"#), " \n"),
-];
-
-const fn large(what: &'static str, event: &'static str, unit: &'static str) -> LargeEvent {
-    LargeEvent { what, event, unit }
+    fs::read_to_string(path)?.lines().map(line).collect()
 }
 
 /// What one body or event of the lists costs.
@@ -215,7 +120,7 @@ pub struct Work {
     /// What, its bytes, its instructions, its cost in ordinary requests; the costliest first.
     bodies: Vec<(String, f64)>,
     /// What, instructions for each byte, and the whole's instructions by those of a tenth.
-    events: Vec<(&'static str, f64, f64)>,
+    events: Vec<(String, f64, f64)>,
 }
 
 /// In ordinary requests (`docs/contract.md`, section 1).
@@ -229,20 +134,18 @@ const RECEIVING: f64 = 1.0;
 
 impl Work {
     /// By the instructions of an ordinary request, of each body, and of each event's two sizes.
-    pub fn new(ordinary: u64, bodies: &[Body], of_bodies: &[u64], of_events: &[[u64; 2]]) -> Self {
+    pub fn new(ordinary: u64, bodies: &[(Body, u64)], events: Vec<(String, [u64; 2])>) -> Self {
         let mut bodies: Vec<_> = bodies
             .iter()
-            .zip(of_bodies)
-            .map(|(body, &count)| (describe(body), number_to_float(count) / number_to_float(ordinary)))
+            .map(|(body, count)| (describe(body), number_to_float(*count) / number_to_float(ordinary)))
             .collect();
         bodies.sort_by(|(_, one), (_, other)| other.total_cmp(one));
-        let events = EVENTS
-            .iter()
-            .zip(of_events)
-            .map(|(event, counts)| {
+        let bytes = number_to_float(LARGE as u64);
+        let events = events
+            .into_iter()
+            .map(|(what, counts)| {
                 let [small, large] = counts.map(number_to_float);
-                let bytes = number_to_float(LARGE as u64);
-                (event.what, large / bytes, (large - RECEIVING * bytes) / small)
+                (what, large / bytes, (large - RECEIVING * bytes) / small)
             })
             .collect();
         let work = Self {
@@ -299,51 +202,28 @@ enum Gap {
     Json,
 }
 
-/// Bodies with gaps: before, between and after the gaps is fixed text, in which `W` is a workspace id.
-const TEMPLATES: [(&[&str], Gap); 11] = [
-    (&[r#"{"workspaceId":"W","email":"a@b.de","name":""#, r#""}"#], Gap::Text),
+/// Bodies with gaps, which are `…`. `W` is a workspace id.
+const TEMPLATES: [(&str, Gap); 11] = [
+    (r#"{"workspaceId":"W","email":"a@b.de","name":"…"}"#, Gap::Text),
+    (r#"{"workspaceId":"W","name":"Ann Lee","email":"…"}"#, Gap::Text),
+    (r#"{"workspaceId":"W","name":"Ann Lee","email":"…@acme.de"}"#, Gap::Text),
+    (r#"{"workspaceId":"W","name":"Ann Lee","email":"a@….de"}"#, Gap::Text),
+    (r#"{"workspaceId":"W","name":"…","email":"a@….de"}"#, Gap::Text),
+    (r#"{"workspaceId":"W","x":"…","name":"…","email":"a@….de"}"#, Gap::Text),
+    (r#"{"name":"Ann Lee","email":"a@b.de","workspaceId":"…"}"#, Gap::Text),
     (
-        &[r#"{"workspaceId":"W","name":"Ann Lee","email":""#, r#""}"#],
+        r#"{"workspaceId":"W","name":"Ann Lee","email":"a@b.de","…":1}"#,
         Gap::Text,
     ),
     (
-        &[r#"{"workspaceId":"W","name":"Ann Lee","email":""#, r#"@acme.de"}"#],
-        Gap::Text,
-    ),
-    (
-        &[r#"{"workspaceId":"W","name":"Ann Lee","email":"a@"#, r#".de"}"#],
-        Gap::Text,
-    ),
-    (
-        &[r#"{"workspaceId":"W","name":""#, r#"","email":"a@"#, r#".de"}"#],
-        Gap::Text,
-    ),
-    (
-        &[
-            r#"{"workspaceId":"W","x":""#,
-            r#"","name":""#,
-            r#"","email":"a@"#,
-            r#".de"}"#,
-        ],
-        Gap::Text,
-    ),
-    (
-        &[r#"{"name":"Ann Lee","email":"a@b.de","workspaceId":""#, r#""}"#],
-        Gap::Text,
-    ),
-    (
-        &[r#"{"workspaceId":"W","name":"Ann Lee","email":"a@b.de",""#, r#"":1}"#],
-        Gap::Text,
-    ),
-    (
-        &["{", r#""workspaceId":"W","name":"Ann Lee","email":"a@b.de"}"#],
+        r#"{…"workspaceId":"W","name":"Ann Lee","email":"a@b.de"}"#,
         Gap::Members,
     ),
     (
-        &[r#"{"workspaceId":"W","name":"Ann Lee","email":"a@b.de","x":"#, "}"],
+        r#"{"workspaceId":"W","name":"Ann Lee","email":"a@b.de","x":…}"#,
         Gap::Json,
     ),
-    (&["", ""], Gap::Json),
+    ("…", Gap::Json),
 ];
 
 /// What names and addresses are made of, in the contract's rules and in Unicode's, and JSON's escapes of it.
@@ -403,7 +283,7 @@ const TIMES: [usize; 12] = [1, 1, 2, 3, 7, 20, 31, 60, 100, 198, 1000, BODY_BYTE
 impl Candidate {
     fn random(random: &mut Rng) -> Self {
         let template = random.usize(..TEMPLATES.len());
-        let gaps = TEMPLATES[template].0.len() - 1;
+        let gaps = TEMPLATES[template].0.matches('…').count();
         let mut candidate = Self {
             template,
             gaps: vec![Pieces::new(); gaps],
@@ -446,11 +326,13 @@ impl Candidate {
 
     /// The body, which is cut to the size that the service reads: the piece that takes most room is repeated less often.
     fn body(&self) -> Body {
-        let fixed = TEMPLATES[self.template].0;
-        let mut pieces = vec![(fixed[0].replace('W', WORKSPACE), 1)];
-        for (gap, after) in self.gaps.iter().zip(&fixed[1..]) {
-            pieces.extend(gap.iter().cloned());
-            pieces.push(((*after).replace('W', WORKSPACE), 1));
+        let fixed = TEMPLATES[self.template].0.replace('W', WORKSPACE);
+        let mut pieces = Pieces::new();
+        for (place, fixed) in fixed.split('…').enumerate() {
+            if let Some(before) = place.checked_sub(1) {
+                pieces.extend(self.gaps[before].iter().cloned());
+            }
+            pieces.push((fixed.to_owned(), 1));
         }
         loop {
             let size: usize = pieces.iter().map(|(unit, times)| unit.len() * times).sum();
