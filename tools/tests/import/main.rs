@@ -419,17 +419,26 @@ async fn at_a_terminal_an_import_shows_what_it_would_do_and_asks() {
 }
 
 #[tokio::test]
-async fn the_report_has_the_names_that_are_stored_differently_from_the_columns() {
+async fn the_report_lists_twenty_names_that_are_stored_differently_from_the_columns() {
     let directory = TempDir::new().unwrap();
     let path = file(
         &directory,
-        "first name,last name,email\nMary,Ann Jr.,m@acme.de\n,Larsen Berg,l@acme.de\n",
+        format!(
+            "first name,last name,email\nMary,Ann Jr.,m@acme.de\n{}",
+            (0..22)
+                .map(|n| format!(",Larsen Berg,l{n}@acme.de\n"))
+                .collect::<String>()
+        ),
     );
     let url = stub(|_, _| (StatusCode::CREATED, CONTACT)).await;
     let output = into(&url, &path).output().await.unwrap();
     let shown = String::from_utf8(output.stdout).unwrap();
-    let lines = "Split differently from the columns, 1 name:\n  line 3: first name \"Larsen\", last name \"Berg\"\n";
-    assert!(shown.contains(lines), "{shown}");
+    for lines in [
+        "Split differently from the columns, 22 names:\n  line 3: first name \"Larsen\", last name \"Berg\"\n",
+        "  line 22: first name \"Larsen\", last name \"Berg\"\n  and 2 more\n",
+    ] {
+        assert!(shown.contains(lines), "{shown}");
+    }
 }
 
 #[tokio::test]

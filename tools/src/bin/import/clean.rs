@@ -1,9 +1,10 @@
 //! What spreadsheets and browsers add to a cell: removed if the meaning is certain, otherwise rejected with advice.
 
-use create_contact::email::Email;
+use std::fmt;
 
-use crate::misread::is_misread;
-pub use crate::placeholders::is_placeholder;
+use create_contact::{email::Email, text::is_invisible_mark};
+
+use crate::{misread::is_misread, placeholders::is_placeholder};
 
 /// What a cell contains.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,13 +15,10 @@ pub enum Kind {
     Email,
 }
 
-/// A cell, and what was removed from it.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Cell {
-    /// What is left.
-    pub text: String,
-    /// What was cleaned, in words.
-    pub cleaned: Vec<&'static str>,
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::Name { "name" } else { "address" })
+    }
 }
 
 const INVISIBLE: &str = "invisible characters at its ends";
@@ -32,23 +30,21 @@ const MAILTO: &str = "mailto:";
 const MAX_NAME: usize = 200;
 
 const LOST_LETTER: &str =
-    "there is a ? where a letter may have been lost: write it again, and save the file as \"CSV UTF-8\"";
+    "has a ? where a letter may have been lost: write it again, and save the file as \"CSV UTF-8\"";
+const UNREADABLE: &str = "has a character that couldn't be read: write it again, or check --encoding";
+const SEVERAL_ROWS: &str = "spans several lines and looks like several rows: check whether a quote is missing";
 
-/// A cell without what was added to it.
-pub fn clean(cell: &str, kind: Kind) -> Cell {
-    let mut cleaned = Vec::new();
-    let mut text = trim(cell, &mut cleaned);
-    let formula = text
-        .strip_prefix("=\"")
-        .and_then(|text| text.strip_suffix('"'))
-        .map(|inner| inner.replace("\"\"", "\""));
+/// A cell without what was added to it. What was removed is added to `cleaned`, in words.
+pub fn clean(cell: &str, kind: Kind, cleaned: &mut Vec<&'static str>) -> String {
+    let mut text = trim(cell, cleaned);
+    let formula = text.strip_prefix("=\"").and_then(|text| text.strip_suffix('"'));
+    let formula = formula.map(|inner| inner.replace("\"\"", "\""));
     if let Some(inner) = &formula {
         cleaned.push(FORMULA);
-        text = trim(inner, &mut cleaned);
+        text = trim(inner, cleaned);
     }
-    if let Some(rest) = text
-        .strip_prefix('\'')
-        .filter(|rest| kind == Kind::Email || !is_elided(rest))
+    if let Some(rest) = text.strip_prefix('\'')
+        && (kind == Kind::Email || !is_elided(rest))
     {
         cleaned.push(APOSTROPHE);
         text = rest.strip_suffix('\'').unwrap_or(rest);
@@ -58,12 +54,9 @@ pub fn clean(cell: &str, kind: Kind) -> Cell {
         && scheme.eq_ignore_ascii_case(MAILTO)
     {
         cleaned.push(MAILTO);
-        text = trim(address, &mut cleaned);
+        text = trim(address, cleaned);
     }
-    Cell {
-        text: text.to_owned(),
-        cleaned,
-    }
+    text.to_owned()
 }
 
 /// A text without white space and invisible characters at its ends.
@@ -71,59 +64,37 @@ pub fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
 }
 
-/// Why a name can't be what was meant, if so, and what to do about it.
-pub fn doubt_about_name(name: &str, separator: char) -> Option<&'static str> {
-    if name.chars().nth(MAX_NAME).is_some() {
-        None
-    } else if has_code(name) {
-        Some("the name has codes such as =C3=A9, %20 or \\u00e9 in it: write the characters themselves")
-    } else if is_misread(name) {
-        Some(
-            "the name was read in the wrong encoding when the file was created (JosÃ© for José): export it again as UTF-8",
-        )
-    } else if has_lost_letter(name) {
-        Some(LOST_LETTER)
-    } else if is_placeholder(name) {
-        Some("the name is a placeholder such as N/A or #NAME?: write the name, or leave the cell empty")
-    } else if is_unreadable(name) {
-        Some("the name has a character that couldn't be read: write the name again, or check --encoding")
-    } else if has_entity(name) {
-        Some("the name has an HTML entity such as &amp; or &#39; in it: write the character itself")
-    } else if name.contains(['\r', '\n']) && (name.contains('@') || name.contains(separator)) {
-        Some("the name spans several lines and looks like several rows: check whether a quote is missing")
-    } else if !name.is_empty() && !name.contains(char::is_alphabetic) {
-        Some("the name has no letter: write the name, or leave the cell empty")
-    } else {
-        None
-    }
-}
-
-/// Why an address can't be what was meant, if so, and what to do about it.
-pub fn doubt_about_email(email: &str) -> Option<&'static str> {
-    let is_between = |c: char| c.is_whitespace() || ",;|/<>".contains(c) || is_invisible(c);
-    let addresses = email.split(is_between).filter(|part| part.contains('@')).count();
-    if !email.contains('@') && is_placeholder(email) {
-        Some("the address is a placeholder such as N/A or #NAME?: write the address")
-    } else if is_unreadable(email) {
-        Some("the address has a character that couldn't be read: write it again, or check --encoding")
-    } else if addresses > 1 {
-        Some("two addresses in one cell: keep one of them")
-    } else if email.contains(['<', '>']) {
-        Some("the cell contains more than the address: keep only what is between < and >")
-    } else if email.contains('@') && has_lost_letter(email) {
-        Some(LOST_LETTER)
-    } else if is_misread(email) {
-        Some("the address was read in the wrong encoding when the file was created: export it again as UTF-8")
-    } else if has_entity(email) {
-        Some("the address has an HTML entity such as &amp; in it: write the character itself")
-    } else {
-        None
-    }
+/// Why a name or an address can't be what was meant, if so, and what to do about it.
+pub fn doubt(text: &str, kind: Kind) -> Option<String> {
+    let (is_name, has_at) = (kind == Kind::Name, text.contains('@'));
+    let is_address_between = |c: char| c.is_whitespace() || ",;|/<>".contains(c) || is_invisible(c);
+    let addresses = || text.split(is_address_between).filter(|part| part.contains('@')).count();
+    let problem = match text {
+        "" => return None,
+        _ if is_name && text.chars().nth(MAX_NAME).is_some() => return None,
+        _ if is_name && has_code(text) => {
+            "has codes such as =C3=A9, %20 or \\u00e9 in it: write the characters themselves"
+        }
+        _ if !is_name && addresses() > 1 => return Some("two addresses in one cell: keep one of them".to_owned()),
+        _ if !is_name && has_at && text.contains(['<', '>']) => "has more around it: keep only what is between < and >",
+        _ if is_misread(text) => "was read in the wrong encoding (JosÃ© for José): export it again as UTF-8",
+        _ if has_lost_letter(text) => LOST_LETTER,
+        _ if (is_name || !has_at) && is_placeholder(text) => {
+            "is a placeholder such as N/A or #NAME?: write what it stands for"
+        }
+        _ if text.contains(char::REPLACEMENT_CHARACTER) => UNREADABLE,
+        _ if has_entity(text) => "has an HTML entity such as &amp; or &#39; in it: write the character itself",
+        _ if is_name && text.contains(['\r', '\n']) && text.contains(['@', ',', ';', '\t', '|']) => SEVERAL_ROWS,
+        _ if is_name && is_address(text.as_bytes()) => "is an address: a contact needs a name",
+        _ if is_name && !text.contains(char::is_alphabetic) => "has no letter: write the name, or leave the cell empty",
+        _ => return None,
+    };
+    Some(format!("the {kind} {problem}"))
 }
 
 /// Whether a cell is an address: if so, its row isn't a header.
 pub fn is_address(cell: &[u8]) -> bool {
-    str::from_utf8(cell).is_ok_and(|cell| Email::parse(&clean(cell, Kind::Email).text).is_ok())
+    str::from_utf8(cell).is_ok_and(|cell| Email::parse(&clean(cell, Kind::Email, &mut Vec::new())).is_ok())
 }
 
 /// White space is removed without a report; invisible characters are counted.
@@ -136,12 +107,9 @@ fn trim<'a>(text: &'a str, cleaned: &mut Vec<&'static str>) -> &'a str {
     visible
 }
 
-/// Zero-width characters, soft hyphens and marks of direction: they come with copied text, and have no place around a name.
+/// Invisible marks and marks of direction: they come with copied text, and have no place around a name.
 fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
-    )
+    is_invisible_mark(c) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `'t Hooft` and `'s-Gravesande` are Dutch.
@@ -150,32 +118,29 @@ fn is_elided(after_apostrophe: &str) -> bool {
     chars.next().is_some_and(char::is_alphabetic) && matches!(chars.next(), Some(' ' | '-'))
 }
 
-fn is_unreadable(text: &str) -> bool {
-    text.contains(char::REPLACEMENT_CHARACTER)
-}
-
 /// Excel writes `?` for a letter that the encoding of its plain CSV lacks, databases write `¿`.
 fn has_lost_letter(text: &str) -> bool {
-    text.contains(['?', '¿', '？']) && text.chars().count() > 1 && !text.starts_with('#')
+    text.contains(['?', '¿', '？']) && text.chars().nth(1).is_some() && !text.starts_with('#')
 }
 
 /// Characters as mail programs (`=C3=A9`), URLs (`%C3%A9`) and programming languages (`\u00e9`) write them.
 fn has_code(text: &str) -> bool {
-    let has = |prefix: &str, digits: usize| {
-        let mut rest = text.split(prefix).skip(1);
-        rest.any(|rest| {
-            rest.get(..digits)
-                .is_some_and(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        })
+    let has = |(prefix, digits): (&str, usize)| {
+        let mut codes = text.split(prefix).skip(1).filter_map(|rest| rest.get(..digits));
+        codes.any(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()))
     };
-    has("=", 2) || has("%", 2) || has("%u", 4) || has("\\u", 4) || has("\\x", 2) || text.contains("=?")
+    text.contains("=?")
+        || [("=", 2), ("%", 2), ("%u", 4), ("\\u", 4), ("\\x", 2)]
+            .into_iter()
+            .any(has)
 }
 
 fn has_entity(text: &str) -> bool {
-    text.split('&').skip(1).any(|after| {
-        let Some((entity, _)) = after.split_once(';') else {
-            return false;
-        };
+    let mut entities = text
+        .split('&')
+        .skip(1)
+        .filter_map(|after| Some(after.split_once(';')?.0));
+    entities.any(|entity| {
         let letters = entity.strip_prefix('#').unwrap_or(entity);
         (2..=8).contains(&letters.len()) && letters.bytes().all(|byte| byte.is_ascii_alphanumeric())
     })
@@ -206,12 +171,10 @@ mod tests {
             ("", Email, "", &[]),
             ("ä", Email, "ä", &[]),
         ] {
+            let mut removed = Vec::new();
             assert_eq!(
-                clean(cell, kind),
-                Cell {
-                    text: text.to_owned(),
-                    cleaned: cleaned.to_vec()
-                },
+                (&*clean(cell, kind, &mut removed), &*removed),
+                (text, cleaned),
                 "{cell:?}"
             );
         }
@@ -240,7 +203,7 @@ mod tests {
             "4711",
             "‹",
         ] {
-            assert!(doubt_about_name(name, ',').is_some(), "{name}");
+            assert!(doubt(name, Kind::Name).is_some(), "{name}");
         }
         for name in [
             "JOÃO",
@@ -254,7 +217,7 @@ mod tests {
             "山田",
             "José",
         ] {
-            assert_eq!(doubt_about_name(name, ','), None, "{name}");
+            assert_eq!(doubt(name, Kind::Name), None, "{name}");
         }
         for email in [
             "a@b.de; c@d.de",
@@ -266,10 +229,10 @@ mod tests {
             "j?rg@c.de",
             "jÃ¶rg@c.de",
         ] {
-            assert!(doubt_about_email(email).is_some(), "{email}");
+            assert!(doubt(email, Kind::Email).is_some(), "{email}");
         }
         for email in ["a@b.de", "a/b@c.de", "jörg@exämple.de", ""] {
-            assert_eq!(doubt_about_email(email), None, "{email}");
+            assert_eq!(doubt(email, Kind::Email), None, "{email}");
         }
     }
     #[test]
@@ -281,11 +244,11 @@ mod tests {
             "A <a@acme.de>, b@acme.de",
         ] {
             assert_eq!(
-                doubt_about_email(cell),
+                doubt(cell, Kind::Email).as_deref(),
                 Some("two addresses in one cell: keep one of them"),
                 "{cell}"
             );
         }
-        assert_eq!(doubt_about_email("a@acme.de"), None);
+        assert_eq!(doubt("a@acme.de", Kind::Email), None);
     }
 }

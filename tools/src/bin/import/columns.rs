@@ -6,7 +6,7 @@ use crate::{
     clean,
     options::ColumnOptions,
     terminal::{quoted, shortened},
-    titles::{Role, is_last_first, role_and_number},
+    titles::{Meaning, Role, meaning},
 };
 
 /// How many titles of unused columns are shown.
@@ -19,6 +19,17 @@ const LIKE_NAME: [&str; 11] = [
 ];
 const LIKE_EMAIL: [&str; 8] = ["mail", "post", "corr", "courr", "почт", "メール", "邮", "郵"];
 
+/// The parts of a name that have columns of their own.
+const PARTS: [Role; 6] = [
+    Role::First,
+    Role::Middle,
+    Role::Particle,
+    Role::Last,
+    Role::SecondLast,
+    Role::Suffix,
+];
+const EMAILS: [Role; 3] = [Role::Email, Role::WorkEmail, Role::OtherEmail];
+
 /// A column, and what its title says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -26,8 +37,8 @@ pub struct Column {
     pub index: usize,
     /// Its title, for display.
     pub title: String,
-    role: Option<Role>,
-    number: u32,
+    /// What its title says.
+    pub meaning: Meaning,
 }
 
 /// The columns of a contact.
@@ -49,17 +60,26 @@ pub struct Columns {
 
 /// Why it isn't clear which column is what.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Unclear {
-    /// No column has the title that an option gives.
-    NoSuchTitle(String),
-    /// More than one column has it.
-    SameTitle(String),
-    /// No column has names.
-    NoName,
-    /// No column has addresses.
-    NoEmail,
-    /// More than one column may have the role.
-    Several(Role, Vec<String>),
+pub struct Unclear {
+    /// Only a header gives this.
+    pub is_of_a_header: bool,
+    /// What to do about it.
+    pub question: String,
+}
+
+impl Unclear {
+    fn new(is_of_a_header: bool, question: String) -> Self {
+        Self {
+            is_of_a_header,
+            question,
+        }
+    }
+
+    fn same_title(title: &str) -> Self {
+        let title = shortened(title);
+        let question = format!("more than one column has the title {title}: give them different ones in the file.");
+        Self::new(true, question)
+    }
 }
 
 /// The column that an option names. Its title says nothing any more.
@@ -73,39 +93,45 @@ fn take(header: &mut [Column], title: &str) -> Result<Column, Unclear> {
         found = find(&|other| words(other) == words(title));
     }
     match found[..] {
-        [] => Err(Unclear::NoSuchTitle(title.to_owned())),
+        [] => {
+            let (title, columns) = (shortened(title), all(header, &[]));
+            let question = format!("there is no column {title}; the columns are {columns}.");
+            Err(Unclear::new(false, question))
+        }
         [index] => {
-            header[index].role = None;
+            header[index].meaning.role = None;
             Ok(header[index].clone())
         }
-        _ => Err(Unclear::SameTitle(title.to_owned())),
+        _ => Err(Unclear::same_title(title)),
     }
 }
 
-/// The column that has one of these roles by its title. A title without a number comes before those with one.
-fn one(header: &[Column], roles: &[Role]) -> Result<Option<Column>, Unclear> {
-    let found = header
-        .iter()
-        .filter(|column| column.role.is_some_and(|role| roles.contains(&role)));
-    let (plain, numbered): (Vec<&Column>, Vec<&Column>) = found.partition(|column| column.number == 0);
-    match if plain.is_empty() { numbered } else { plain }[..] {
-        [] => Ok(None),
-        [column] => Ok(Some(column.clone())),
-        ref several => Err(Unclear::Several(roles[0], titles(several.iter().copied()))),
-    }
-}
-
-/// The columns of addresses: the main one, then those to fall back on.
-fn emails(header: &[Column]) -> Result<Vec<Column>, Unclear> {
-    let is_email = |column: &&Column| column.role >= Some(Role::Email);
-    let rank = |column: &Column| (column.role, column.number);
-    let mut found: Vec<Column> = header.iter().filter(is_email).cloned().collect();
+/// The columns that have one of these roles by their titles, the likeliest first.
+fn find<R: Ord>(header: &[Column], roles: &[Role], rank: fn(&Column) -> R) -> Result<Vec<Column>, Unclear> {
+    let has_role = |column: &&Column| column.meaning.role.is_some_and(|role| roles.contains(&role));
+    let mut found: Vec<Column> = header.iter().filter(has_role).cloned().collect();
     found.sort_by_key(rank);
-    let main = found.iter().take_while(|column| rank(column) == rank(&found[0]));
-    match titles(main) {
-        several if several.len() > 1 => Err(Unclear::Several(Role::Email, several)),
-        _ => Ok(found),
+    let likeliest = titles(found.iter().take_while(|column| rank(column) == rank(&found[0])));
+    match &likeliest[..] {
+        [] | [_] => Ok(found),
+        [title, others @ ..] if others.iter().all(|other| other == title) => Err(Unclear::same_title(title)),
+        [title, ..] => {
+            let question = format!(
+                "more than one column may have the {}: {}. Say which one does, for example with {} {}.",
+                roles[0].shown(),
+                listed(&likeliest, SHOWN_IN_QUESTION),
+                roles[0].option(),
+                quoted(title)
+            );
+            Err(Unclear::new(true, question))
+        }
     }
+}
+
+/// The column with a part of the name. A title without a number comes before those with one.
+fn one(header: &[Column], roles: &[Role]) -> Result<Option<Column>, Unclear> {
+    let found = find(header, roles, |column| column.meaning.number > 0)?;
+    Ok(found.into_iter().next())
 }
 
 impl Columns {
@@ -115,37 +141,23 @@ impl Columns {
     ///
     /// What isn't clear.
     pub fn of(header: &[Vec<u8>], options: &ColumnOptions) -> Result<Self, Unclear> {
-        const PARTS: [Role; 6] = [
-            Role::First,
-            Role::Middle,
-            Role::Particle,
-            Role::Last,
-            Role::SecondLast,
-            Role::Suffix,
-        ];
         let column = |(index, title): (usize, &Vec<u8>)| {
             let title = shown(title);
-            let (role, number) = role_and_number(&title);
-            Column {
-                index,
-                title,
-                role,
-                number,
-            }
+            let meaning = meaning(&title);
+            Column { index, title, meaning }
         };
         let mut header: Vec<Column> = header.iter().enumerate().map(column).collect();
         let mut columns = Self::default();
-        for (option, title) in options.arguments() {
+        for (role, title) in options.titles() {
             let column = take(&mut header, title)?;
-            match [Role::Name].iter().chain(&PARTS).find(|role| role.option() == option) {
-                Some(role) => drop(columns.names.insert(*role, column)),
-                None => columns.emails.push(column),
+            match role {
+                Role::Email => columns.emails.push(column),
+                _ => columns.insert(role, Some(column)),
             }
         }
-        let is_named = |role: Role| columns.names.contains_key(&role);
-        let named = [Role::Name, Role::First, Role::Last].map(is_named);
+        let named = [Role::Name, Role::First, Role::Last].map(|role| columns.get(role).is_some());
         for role in PARTS {
-            if !columns.names.contains_key(&role) {
+            if columns.get(role).is_none() {
                 columns.insert(role, one(&header, &[role])?);
             }
         }
@@ -153,21 +165,33 @@ impl Columns {
         if !columns.name_comes_first {
             columns.find_name(&header)?;
         }
-        let has = |role: Role| columns.get(role).is_some();
-        columns.missing = match [Role::Name, Role::First, Role::Last].map(has) {
-            [false, false, false] => return Err(Unclear::NoName),
+        columns.missing = match [Role::Name, Role::First, Role::Last].map(|role| columns.get(role).is_some()) {
+            [false, false, false] => {
+                let question = format!(
+                    "a contact needs a name, but no column has a title for names: which column has the name? Set it with --name-column, \
+                     or with --first-name-column and --last-name-column; the columns are {}.",
+                    all(&header, &LIKE_NAME)
+                );
+                return Err(Unclear::new(false, question));
+            }
             [false, true, false] if !named[1] => Some(Role::Last),
             [false, false, true] if !named[2] => Some(Role::First),
             _ => None,
         };
         if columns.emails.is_empty() {
-            columns.emails = emails(&header)?;
+            columns.emails = find(&header, &EMAILS, |column| (column.meaning.role, column.meaning.number))?;
         }
         if columns.emails.is_empty() {
-            return Err(Unclear::NoEmail);
+            let titles = all(&header, &LIKE_EMAIL);
+            let question =
+                format!("which column has the address? Set it with --email-column; the columns are {titles}.");
+            return Err(Unclear::new(false, question));
         }
         for role in [Role::Prefix, Role::Title] {
-            columns.insert(role, header.iter().find(|column| column.role == Some(role)).cloned());
+            columns.insert(
+                role,
+                header.iter().find(|column| column.meaning.role == Some(role)).cloned(),
+            );
         }
         let used = columns.names.values().chain(&columns.emails);
         let used: HashSet<usize> = used.map(|column| column.index).collect();
@@ -179,21 +203,21 @@ impl Columns {
     /// Finds the column of full names. Beside a column with one half of the name, it may be the one with the other half.
     fn find_name(&mut self, header: &[Column]) -> Result<(), Unclear> {
         const FULL: [Role; 2] = [Role::Name, Role::NameOrPart];
-        match (self.get(Role::First), self.get(Role::Last)) {
-            (None, None) => self.insert(Role::Name, one(header, &FULL)?),
+        match [Role::First, Role::Last].map(|role| self.get(role).is_some()) {
+            [false, false] => self.insert(Role::Name, one(header, &FULL)?),
             // `Name,Surname`
-            (None, Some(_)) => {
+            [false, true] => {
                 self.insert(Role::First, one(header, &FULL)?);
                 self.may_be_full = self.get(Role::First).and(Some(Role::First));
             }
             // `Name;Vorname`
-            (Some(_), None) => {
+            [true, false] => {
                 self.insert(Role::Last, one(header, &[Role::NameOrPart])?);
                 self.insert(Role::Name, one(header, &[Role::Name])?);
                 self.may_be_full = self.get(Role::Last).and(Some(Role::Last));
             }
             // If the parts are there, a row without them is better rejected than given a name from one of several columns.
-            (Some(_), Some(_)) => self.insert(Role::Name, one(header, &FULL).unwrap_or_default()),
+            [true, true] => self.insert(Role::Name, one(header, &FULL).unwrap_or_default()),
         }
         Ok(())
     }
@@ -213,16 +237,15 @@ impl Columns {
             let note = match role {
                 Role::Title => " (not used)",
                 Role::Prefix => " (used if it is one such as van der)",
-                Role::Name if is_last_first(&column.title) => " (last name first)",
+                Role::Name if column.meaning.is_last_first => " (last name first)",
                 _ => "",
             };
             format!("{}{note} \"{}\"", role.shown(), column.title)
         };
         let roles: Vec<String> = self.names.iter().map(shown).collect();
-        let emails: Vec<String> = self
-            .emails
+        let emails: Vec<String> = titles(&self.emails)
             .iter()
-            .map(|column| format!("\"{}\"", column.title))
+            .map(|title| format!("\"{title}\""))
             .collect();
         format!(
             "{}, email {}. Not used: {}.",
@@ -239,66 +262,14 @@ impl Columns {
             _ => (Role::First, Role::Last),
         };
         let known_title = self.get(known).map_or("", |column| &column.title);
-        let titles = likely_first(titles(candidates.iter().copied()), &LIKE_NAME);
         format!(
             "which column has the {}s? Set it with {}, or if there are none, {} {}; the other columns are {}.",
             missing.shown(),
             missing.option(),
             known.option(),
             quoted(known_title),
-            listed(&titles, SHOWN_IN_QUESTION)
+            listed(&likely_first(candidates.iter().copied(), &LIKE_NAME), SHOWN_IN_QUESTION)
         )
-    }
-}
-
-impl Unclear {
-    /// Whether only a header gives this.
-    pub fn is_of_a_header(&self) -> bool {
-        matches!(self, Self::Several(..) | Self::SameTitle(_))
-    }
-
-    /// What to do about it, for a file with these columns.
-    pub fn question(&self, header: &[Vec<u8>]) -> String {
-        // A cell with an address isn't a title, and must not be shown.
-        let columns = |like: &[&str]| {
-            let titles = header.iter().map(|title| shown(title));
-            let titles = titles
-                .filter(|title| !title.is_empty() && !title.contains('@'))
-                .collect();
-            listed(&likely_first(titles, like), SHOWN_IN_QUESTION)
-        };
-        match self {
-            Self::NoSuchTitle(title) => format!(
-                "there is no column {}; the columns are {}.",
-                shortened(title),
-                columns(&[])
-            ),
-            Self::SameTitle(title) => format!(
-                "more than one column has the title {}: give them different ones in the file.",
-                shortened(title)
-            ),
-            Self::NoName => format!(
-                "a contact needs a name, but no column has a title for names: which column has the name? Set it with --name-column, \
-                 or with --first-name-column and --last-name-column; the columns are {}.",
-                columns(&LIKE_NAME)
-            ),
-            Self::NoEmail => format!(
-                "which column has the address? Set it with --email-column; the columns are {}.",
-                columns(&LIKE_EMAIL)
-            ),
-            Self::Several(_, titles) if titles.iter().all(|title| *title == titles[0]) => {
-                Self::SameTitle(titles[0].clone()).question(header)
-            }
-            Self::Several(role, titles) => {
-                format!(
-                    "more than one column may have the {}: {}. Say which one does, for example with {} {}.",
-                    role.shown(),
-                    listed(titles, SHOWN_IN_QUESTION),
-                    role.option(),
-                    quoted(&titles[0])
-                )
-            }
-        }
     }
 }
 
@@ -306,8 +277,17 @@ fn titles<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Vec<String> {
     columns.into_iter().map(|column| column.title.clone()).collect()
 }
 
-/// Titles with those first that look like what is sought.
-fn likely_first(mut titles: Vec<String>, like: &[&str]) -> Vec<String> {
+/// The titles of a header for display, those first that look like what is sought. A cell with an address isn't a title, and must
+/// not be shown.
+fn all(header: &[Column], like: &[&str]) -> String {
+    let titles = header
+        .iter()
+        .filter(|column| !column.title.is_empty() && !column.title.contains('@'));
+    listed(&likely_first(titles, like), SHOWN_IN_QUESTION)
+}
+
+fn likely_first<'a>(columns: impl IntoIterator<Item = &'a Column>, like: &[&str]) -> Vec<String> {
+    let mut titles = titles(columns);
     titles.sort_by_key(|title| {
         let title = title.to_lowercase();
         !like.iter().any(|part| title.contains(part))
@@ -352,7 +332,7 @@ mod tests {
     fn shown(header: &str, options: &ColumnOptions) -> String {
         match columns(header, options) {
             Ok(columns) => columns.shown(),
-            Err(unclear) => unclear.question(&cells(header)),
+            Err(unclear) => unclear.question,
         }
     }
 
@@ -495,12 +475,9 @@ mod tests {
         );
         assert_eq!(
             columns("name 2,name_2,Email", &name).unwrap_err(),
-            Unclear::SameTitle("Name 2".to_owned())
+            Unclear::same_title("Name 2")
         );
-        assert_eq!(
-            columns("Name,Email", &name).unwrap_err(),
-            Unclear::NoSuchTitle("Name 2".to_owned())
-        );
+        assert!(shown("Name,Email", &name).starts_with("there is no column Name 2;"));
     }
 
     #[test]
@@ -525,11 +502,7 @@ mod tests {
 
     #[test]
     fn a_header_without_names_or_addresses_is_a_question_with_the_likeliest_titles_first() {
-        let question = |header| {
-            columns(header, &ColumnOptions::default())
-                .unwrap_err()
-                .question(&cells(header))
-        };
+        let question = |header| columns(header, &ColumnOptions::default()).unwrap_err().question;
         let name = question("Company,Town,Customer name,Email");
         assert!(name.contains("a contact needs a name"), "{name}");
         assert!(

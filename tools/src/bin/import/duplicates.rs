@@ -1,13 +1,16 @@
-//! Rows with the same address: the first one in the file counts.
+//! Rows with the same address: the first one in the file counts, and is sent before the others.
 //!
 //! A 64-bit hash is kept for each address. That takes 16 bytes, and with the free space of the hash table 2 to 4 MB for 100,000
 //! rows. If two different addresses had the same hash, the report would name a wrong line. Among a million addresses, the
 //! probability of that is 1 in 37 million.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    cell::RefCell,
+    collections::{HashMap, HashSet, hash_map::Entry},
     hash::{BuildHasher as _, RandomState},
 };
+
+use tokio::sync::watch;
 
 use crate::table::Contact;
 
@@ -15,46 +18,79 @@ use crate::table::Contact;
 #[derive(Default)]
 pub struct Duplicates {
     hasher: RandomState,
-    seen: HashMap<u64, Seen>,
+    /// The line of the first row with each address, and half of the hash of its name: enough for two names of one address.
+    seen: RefCell<HashMap<u64, (u32, u32)>>,
+    firsts: watch::Sender<Firsts>,
 }
 
+/// The first rows with their addresses that aren't imported.
+#[derive(Default)]
+struct Firsts {
+    undecided: HashSet<u64>,
+    lost: HashSet<u64>,
+}
+
+/// A row among those with the same address.
 #[derive(Clone, Copy)]
-struct Seen {
-    line: u32,
-    name: u32,
+pub struct Place {
+    /// The hash of the address.
+    address: u64,
+    /// The first row with it, if this is another one.
+    pub first: Option<First>,
 }
 
-/// An earlier row with the same address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Earlier {
-    /// The line of the first one.
-    pub line: u64,
+/// The first row with an address.
+#[derive(Clone, Copy)]
+pub struct First {
+    /// Its line.
+    pub line: u32,
     /// It has the same name too, so the two are one contact.
     pub has_same_name: bool,
 }
 
 impl Duplicates {
-    /// The hash that is kept for a contact's address.
-    pub fn address(&self, contact: &Contact) -> u64 {
-        self.hasher.hash_one(contact.parsed.email.key())
-    }
-
-    /// Remembers a row, and finds the first one before it with its address.
-    pub fn add(&mut self, address: u64, contact: &Contact, line: u64) -> Option<Earlier> {
-        let name = self.hasher.hash_one(contact.parsed.name.as_str());
-        // Half of a hash is enough to distinguish two names of one address.
-        #[expect(clippy::cast_possible_truncation)]
-        let name = name as u32;
-        match self.seen.entry(address) {
+    /// Remembers a row.
+    #[expect(clippy::cast_possible_truncation)]
+    pub fn add(&self, contact: &Contact, line: u64) -> Place {
+        let address = self.hasher.hash_one(contact.email.key());
+        let name = self.hasher.hash_one(contact.name.as_str()) as u32;
+        let first = match self.seen.borrow_mut().entry(address) {
             Entry::Vacant(entry) => {
-                let line = u32::try_from(line).unwrap_or(u32::MAX);
-                entry.insert(Seen { line, name });
+                entry.insert((line as u32, name));
                 None
             }
-            Entry::Occupied(entry) => Some(Earlier {
-                line: entry.get().line.into(),
-                has_same_name: entry.get().name == name,
+            Entry::Occupied(entry) => Some(First {
+                line: entry.get().0,
+                has_same_name: entry.get().1 == name,
             }),
+        };
+        Place { address, first }
+    }
+
+    /// From here on, rows with the same address wait for this one if it is the first.
+    pub fn begin(&self, place: Place) {
+        if place.first.is_none() {
+            self.firsts
+                .send_modify(|firsts| firsts.undecided.extend([place.address]));
         }
+    }
+
+    /// Remembers whether a row was imported, so that later ones with its address can be sent.
+    pub fn decide(&self, place: Place, is_lost: bool) {
+        if place.first.is_none() {
+            self.firsts.send_modify(|firsts| {
+                firsts.undecided.remove(&place.address);
+                firsts.lost.extend(is_lost.then_some(place.address));
+            });
+        }
+    }
+
+    /// Waits until the first row with this address is decided. Returns whether it was imported.
+    pub async fn is_first_in(&self, place: Place) -> bool {
+        let mut firsts = self.firsts.subscribe();
+        let decided = firsts
+            .wait_for(|firsts| !firsts.undecided.contains(&place.address))
+            .await;
+        decided.is_ok_and(|firsts| !firsts.lost.contains(&place.address))
     }
 }

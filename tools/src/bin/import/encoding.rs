@@ -2,12 +2,15 @@
 
 use std::io::{self, BufRead as _, BufReader, Cursor, Read};
 
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{MACINTOSH, UTF_8, UTF_16BE, UTF_16LE};
 use encoding_rs_io::DecodeReaderBytesBuilder;
 use yore::{
     CodePage,
     code_pages::{CP437, CP850},
 };
+
+use crate::misread::between_others;
 
 /// An encoding.
 #[derive(Clone, Copy)]
@@ -54,12 +57,10 @@ impl Encoding {
     /// The text of these bytes, as UTF-8.
     pub fn reader<'a>(self, bytes: impl Read + 'a) -> Box<dyn Read + 'a> {
         match self {
-            Self::Web(encoding) => Box::new(
-                DecodeReaderBytesBuilder::new()
-                    .encoding(Some(encoding))
-                    .bom_sniffing(false)
-                    .build(bytes),
-            ),
+            Self::Web(encoding) => {
+                let mut builder = DecodeReaderBytesBuilder::new();
+                Box::new(builder.encoding(Some(encoding)).bom_sniffing(false).build(bytes))
+            }
             Self::Dos(_, page) => Box::new(DosText {
                 bytes: BufReader::new(bytes),
                 page,
@@ -76,38 +77,35 @@ impl Encoding {
         }
     }
 
-    /// Which encoding these bytes probably have: the detected one, unless its text has more that names don't have.
-    pub fn likeliest(bytes: &[u8], detected: &'static encoding_rs::Encoding) -> Self {
-        let candidates = [Self::Web(detected), Self::Web(MACINTOSH)].into_iter().chain(DOS);
+    /// Which encoding these bytes probably have: the one that a browser would choose, or one whose text looks more like names.
+    pub fn guess(bytes: &[u8]) -> Self {
+        let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+        detector.feed(bytes, true);
+        let detected = Self::Web(detector.guess(None, Utf8Detection::Deny));
+        let candidates = [detected, Self::Web(MACINTOSH)].into_iter().chain(DOS);
         let oddities = |encoding: &Self| {
             let mut text = String::new();
             // Reading from memory doesn't fail.
             let _ = encoding.reader(bytes).read_to_string(&mut text);
-            oddities(&text)
+            between_others(&text).filter(is_odd).count()
         };
-        candidates.min_by_key(oddities).unwrap_or(Self::Web(detected))
+        candidates.min_by_key(oddities).unwrap_or(detected)
     }
 }
 
-/// How many characters outside ASCII are not where names have them.
-fn oddities(text: &str) -> usize {
-    let chars: Vec<char> = text.chars().collect();
-    let at = |index: Option<usize>| index.and_then(|index| chars.get(index)).copied().unwrap_or(' ');
-    let is_odd = |&(index, c): &(usize, char)| {
-        let (before, after) = (at(index.checked_sub(1)), at(Some(index + 1)));
-        match c {
-            '’' | '–' => before.is_lowercase() && after.is_lowercase(),
-            c if !c.is_alphabetic() || NO_LETTERS.contains(c) => true,
-            _ => {
-                let is_of_another_script = c > '\u{24f}';
-                c.is_uppercase() && before.is_lowercase()
-                    || c.is_lowercase() && (after.is_uppercase() || !before.is_alphabetic())
-                    || is_of_another_script && (before.is_ascii_alphabetic() || after.is_ascii_alphabetic())
-            }
+/// Whether a character outside ASCII isn't where names have one.
+fn is_odd(&[before, c, after]: &[char; 3]) -> bool {
+    let is_of_another_script = c > '\u{24f}';
+    match c {
+        _ if c.is_ascii() => false,
+        '’' | '–' => before.is_lowercase() && after.is_lowercase(),
+        _ if !c.is_alphabetic() || NO_LETTERS.contains(c) => true,
+        _ => {
+            c.is_uppercase() && before.is_lowercase()
+                || c.is_lowercase() && (after.is_uppercase() || !before.is_alphabetic())
+                || is_of_another_script && (before.is_ascii_alphabetic() || after.is_ascii_alphabetic())
         }
-    };
-    let others = chars.iter().copied().enumerate().filter(|(_, c)| !c.is_ascii());
-    others.filter(is_odd).count()
+    }
 }
 
 /// Text in a code page of DOS, as UTF-8.
@@ -158,11 +156,8 @@ mod tests {
             for label in ["windows-1252", "macintosh", "cp850", "cp437"] {
                 let encoding = Encoding::for_label(label).unwrap();
                 let bytes = encoding.encode(names);
-                let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
-                detector.feed(&bytes, true);
-                let detected = detector.guess(None, chardetng::Utf8Detection::Deny);
                 // The two code pages of DOS have most letters in the same places.
-                let likely = Encoding::likeliest(&bytes, detected).encode(names);
+                let likely = Encoding::guess(&bytes).encode(names);
                 assert_eq!(likely, bytes, "{label}: {names}");
             }
         }

@@ -1,19 +1,17 @@
 //! Finds the header of a file, and with it what separates the columns.
 
-use std::io::{Error, Read};
+use std::io::Read;
 
 use crate::{
     clean,
-    columns::{Columns, Unclear},
+    columns::Columns,
     input::Input,
     options::ColumnOptions,
-    records::{LineEnd, MANY_CELLS, Record, Records, Unreadable},
+    records::{MANY_CELLS, Record, Records, Unreadable},
 };
 
 /// How many records may be above the header.
 const TITLE_RECORDS: usize = 50;
-/// The most bytes of a line that says what the separator is: `"sep=;"` and its end.
-const SEPARATOR_LINE: u64 = 9;
 /// What separates columns, for people.
 pub const SEPARATORS: [(u8, &str); 4] = [
     (b',', "commas"),
@@ -22,12 +20,12 @@ pub const SEPARATORS: [(u8, &str); 4] = [
     (b'|', "vertical bars"),
 ];
 
-/// The header that a separator gives.
+/// The header of a file.
 pub struct Header {
     /// What separates the columns.
     pub separator: u8,
     /// What ends its record.
-    pub line_end: LineEnd,
+    pub line_end: &'static [u8],
     /// Its record.
     pub record: Record,
     /// The columns of a contact.
@@ -35,13 +33,10 @@ pub struct Header {
 }
 
 /// Why a separator gives no header.
-enum NoHeader {
-    /// The likeliest record isn't one.
-    Unclear(Unclear, Box<Record>),
-    /// A record that looks like a contact comes before any header, or before the header on another line.
-    Contact(u64, Option<u64>),
-    /// The first record can't be read.
-    Unreadable(Unreadable),
+struct NoHeader {
+    /// How much it helps to know it. With the wrong separator, a header is one long title.
+    helpfulness: (bool, bool, usize),
+    message: String,
 }
 
 impl Header {
@@ -51,45 +46,45 @@ impl Header {
     ///
     /// What is wrong, and what to do about it.
     pub fn find(input: &Input, options: &ColumnOptions) -> Result<Self, String> {
-        let unreadable = |error: Error| format!("{} can't be read: {error}.", input.shown());
-        let mut start = Vec::new();
-        let text = input.text().map_err(unreadable)?;
-        text.take(SEPARATOR_LINE).read_to_end(&mut start).map_err(unreadable)?;
-        let separators = match separator_line(&start) {
+        let first_line = Records::new(input.text()?, 0).read().ok().flatten();
+        let separators = match first_line.and_then(|line| separator_line(&line.raw)) {
             Some(separator) => vec![separator],
             None => SEPARATORS.map(|(separator, _)| separator).into(),
         };
-        let mut headers = Vec::new();
-        let mut reasons = Vec::new();
+        let (mut headers, mut reasons) = (Vec::new(), Vec::new());
         for separator in separators {
-            match header(input.text().map_err(unreadable)?, separator, options) {
+            match header(input.text()?, separator, options) {
                 Ok(header) => headers.push(header),
                 Err(reason) => reasons.push(reason),
             }
         }
-        let reason = || {
-            let reason = reasons.iter().max_by_key(|reason| reason.helpfulness());
+        let widest = headers.into_iter().max_by_key(|header| header.record.fields.len());
+        widest.ok_or_else(|| {
+            let reason = reasons.into_iter().max_by_key(|reason| reason.helpfulness);
             format!(
                 "{}: {}",
-                input.shown(),
-                reason.map_or_else(String::new, NoHeader::shown)
+                input.shown,
+                reason.map_or_else(String::new, |reason| reason.message)
             )
-        };
-        let widest = headers.into_iter().max_by_key(|header| header.record.fields().len());
-        widest.ok_or_else(reason)
+        })
     }
 }
 
 /// Reads the first records until one is a header.
 fn header(text: impl Read, separator: u8, options: &ColumnOptions) -> Result<Header, NoHeader> {
+    let no_header = |helpfulness, message| Err(NoHeader { helpfulness, message });
     let mut records = Records::new(text, separator);
-    let mut widest: Option<(Unclear, Record)> = None;
+    let mut likeliest = NoHeader {
+        helpfulness: (false, false, 0),
+        message: "there is no header: add a line with the columns' titles, such as name and email.".to_owned(),
+    };
     let mut contact = None;
     let mut read = 0;
     while read < TITLE_RECORDS {
         let record = match records.read() {
             Ok(Some(record)) => record,
-            Err(error) if read == 0 => return Err(NoHeader::Unreadable(error)),
+            Err(Unreadable::Other(words)) if read == 0 => return no_header((false, false, usize::MAX), words + "."),
+            Err(error) if read == 0 => return no_header((false, false, 0), format!("{error}.")),
             // The error is reported when the whole file is checked.
             Ok(None) | Err(_) => break,
         };
@@ -97,76 +92,62 @@ fn header(text: impl Read, separator: u8, options: &ColumnOptions) -> Result<Hea
             continue;
         }
         read += 1;
-        let columns = Columns::of(record.fields(), options);
-        let is_header = !matches!(&columns, Err(unclear) if !unclear.is_of_a_header());
-        if record.fields().len() > 1 && record.fields().iter().any(|field| clean::is_address(field)) {
+        let (line, width) = (record.line, record.fields.len());
+        let columns = Columns::of(&record.fields, options);
+        let is_header = columns.as_ref().map_or_else(|unclear| unclear.is_of_a_header, |_| true);
+        if width > 1 && record.fields.iter().any(|field| clean::is_address(field)) {
             // What comes before a contact and has several cells is a header, whatever its titles are.
-            if widest.as_ref().is_some_and(|(_, widest)| widest.fields().len() > 1) {
+            if likeliest.helpfulness.2 > 1 {
                 break;
             }
-            contact.get_or_insert(record.line);
-        } else if is_header && let Some(contact) = contact {
-            return Err(NoHeader::Contact(contact, Some(record.line)));
-        } else if record.fault == Some(MANY_CELLS) {
-            return Err(NoHeader::Unreadable(Unreadable::Wide { line: record.line }));
-        } else {
-            match columns {
-                Ok(columns) => {
-                    return Ok(Header {
-                        separator,
-                        line_end: records.line_end().unwrap_or(LineEnd::Lf),
-                        record,
-                        columns,
-                    });
+            contact.get_or_insert(line);
+            continue;
+        }
+        if is_header && let Some(contact) = contact {
+            let message = format!(
+                "line {contact} has an address, but the header is on line {line}: remove the lines above line {line}, or move the \
+                 contacts among them below it."
+            );
+            return no_header((false, true, 0), message);
+        }
+        if record.fault == Some(MANY_CELLS) {
+            return no_header((false, false, usize::MAX), format!("line {line}: {MANY_CELLS}."));
+        }
+        match columns {
+            Ok(columns) => {
+                return Ok(Header {
+                    separator,
+                    line_end: records.line_end.unwrap_or(b"\n"),
+                    record,
+                    columns,
+                });
+            }
+            Err(unclear) => {
+                if contact.is_none() && (is_header || width > likeliest.helpfulness.2) {
+                    likeliest = NoHeader {
+                        helpfulness: (is_header, false, width),
+                        message: unclear.question,
+                    };
                 }
-                Err(unclear) => {
-                    let is_wider = |(_, widest): &(_, Record)| record.fields().len() > widest.fields().len();
-                    if contact.is_none() && (is_header || widest.as_ref().is_none_or(is_wider)) {
-                        widest = Some((unclear, record));
-                    }
-                    if is_header {
-                        break;
-                    }
+                if is_header {
+                    break;
                 }
             }
         }
     }
-    Err(match (contact, widest) {
-        (Some(contact), _) => NoHeader::Contact(contact, None),
-        (None, Some((unclear, record))) => NoHeader::Unclear(unclear, Box::new(record)),
-        (None, None) => NoHeader::Unclear(Unclear::NoName, Box::default()),
-    })
-}
-
-impl NoHeader {
-    /// How much it helps to know it. With the wrong separator, a header is one long title.
-    fn helpfulness(&self) -> (bool, bool, usize) {
-        match self {
-            Self::Unclear(unclear, record) => (unclear.is_of_a_header(), false, record.fields().len()),
-            Self::Contact(..) => (false, true, 0),
-            Self::Unreadable(Unreadable::Quote { .. }) => (false, false, 0),
-            Self::Unreadable(_) => (false, false, usize::MAX),
-        }
-    }
-
-    fn shown(&self) -> String {
-        match self {
-            Self::Unclear(unclear, record) => unclear.question(record.fields()),
-            Self::Unreadable(error) => format!("{error}."),
-            Self::Contact(line, None) => format!(
+    match contact {
+        None => Err(likeliest),
+        Some(line) => no_header(
+            (false, true, 0),
+            format!(
                 "line {line} is a contact, but there is no header above it: add a line with the columns' titles, such as name and email."
             ),
-            Self::Contact(line, Some(header)) => format!(
-                "line {line} has an address, but the header is on line {header}: remove the lines above line {header}, or move \
-                 the contacts among them below it."
-            ),
-        }
+        ),
     }
 }
 
 /// Excel's `sep=;` above the header.
-fn separator_line(head: &[u8]) -> Option<u8> {
-    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
+fn separator_line(line: &[u8]) -> Option<u8> {
     let line = line.strip_prefix(b"\"").unwrap_or(line);
     let (key, rest) = line.split_at_checked(4)?;
     let rest = rest.strip_suffix(b"\"").unwrap_or(rest);
@@ -233,8 +214,8 @@ mod tests {
     #[test]
     fn only_sep_and_a_character_says_what_the_separator_is() {
         for (line, separator) in [
-            ("sep=;\nname;email\n", Some(b';')),
-            ("\"SEP=|\"\r\n", Some(b'|')),
+            ("sep=;", Some(b';')),
+            ("\"SEP=|\"", Some(b'|')),
             ("sep=;;", None),
             ("sep=\"", None),
             ("name,", None),

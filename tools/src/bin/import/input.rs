@@ -5,28 +5,23 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom},
+    io::{self, Read, Seek as _, SeekFrom},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
-use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{UTF_16BE, UTF_16LE};
 
-use crate::{encoding::Encoding, options::Label, terminal::shortened};
+use crate::{encoding::Encoding, terminal::shown};
 
 const CHUNK: usize = 64 * 1024;
 /// The permissions of the file of rejected rows if the input has no name: only the user can read it.
 const PRIVATE: u32 = 0o600;
 
 /// The first bytes of files that aren't CSV, and what they are.
-const OTHER_FILES: [(&[u8], &str); 11] = [
+const OTHER_FILES: [(&[u8], &str); 10] = [
     (
         b"PK\x03\x04",
-        "an Excel, Numbers or LibreOffice workbook (or another zip file): save it as CSV",
-    ),
-    (
-        b"PK\x05\x06",
         "an Excel, Numbers or LibreOffice workbook (or another zip file): save it as CSV",
     ),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook: save it as CSV"),
@@ -42,15 +37,19 @@ const OTHER_FILES: [(&[u8], &str); 11] = [
 
 /// A file that is text in a known encoding.
 pub struct Input {
-    path: PathBuf,
-    file: File,
-    /// Its permissions, which the file of rejected rows gets too.
-    pub mode: u32,
+    /// The name as shown to people.
+    pub shown: String,
+    /// What the name of the file of rejected rows begins with: the path, or for a pipe a name in the current folder.
+    pub base: PathBuf,
     /// Whether it is a regular file, not a pipe.
     pub is_regular: bool,
+    /// Its permissions, which the file of rejected rows gets too.
+    pub mode: u32,
     /// Its encoding.
     pub encoding: Encoding,
-    byte_order_mark: u64,
+    /// The length of its byte order mark.
+    pub byte_order_mark: u64,
+    file: File,
     how: &'static str,
 }
 
@@ -60,42 +59,59 @@ impl Input {
     /// # Errors
     ///
     /// A message, if it can't be read or isn't a file that can be imported.
-    pub fn open(path: &Path, label: Option<&Label>) -> Result<Self, String> {
-        let unreadable = |error: io::Error| format!("{} can't be read: {error}.", shown(path));
-        let file = File::open(path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
+    pub fn open(path: &Path, encoding: Option<Encoding>) -> Result<Self, String> {
+        let opened = Self::read(path, encoding).unwrap_or_else(|error| Err(format!("can't be read: {error}.")));
+        opened.map_err(|reason| format!("{} {reason}", shown(path)))
+    }
+
+    /// The inner error is why the file can't be imported.
+    fn read(path: &Path, encoding: Option<Encoding>) -> io::Result<Result<Self, String>> {
+        let mut file = File::open(path)?;
+        let metadata = file.metadata()?;
         if metadata.is_dir() {
-            return Err(format!("{} is a folder, not a CSV file.", shown(path)));
+            return Ok(Err("is a folder, not a CSV file.".to_owned()));
         }
-        let mut input = Self {
-            path: path.to_owned(),
-            is_regular: metadata.is_file(),
-            mode: if metadata.is_file() {
-                metadata.permissions().mode() & 0o666
-            } else {
-                PRIVATE
-            },
-            file: if metadata.is_file() {
-                file
-            } else {
-                copied(file).map_err(unreadable)?
-            },
-            encoding: Encoding::UTF_8,
-            byte_order_mark: 0,
-            how: "",
+        let (mut base, mut mode) = (path.to_owned(), metadata.permissions().mode() & 0o666);
+        if !metadata.is_file() {
+            let mut copy = tempfile::tempfile()?;
+            io::copy(&mut file, &mut copy)?;
+            (file, base, mode) = (copy, "import".into(), PRIVATE);
+        }
+        let mut head = Vec::new();
+        file.seek(SeekFrom::Start(0))?;
+        (&file).take(CHUNK as u64).read_to_end(&mut head)?;
+        let marked = encoding_rs::Encoding::for_bom(&head);
+        let byte_order_mark = marked.map_or(0, |(_, length)| length);
+        let text = head[byte_order_mark..].trim_ascii_start();
+        if text.is_empty() {
+            return Ok(Err("is empty.".to_owned()));
+        }
+        // Text formats may have white space in front of them. Binary formats are recognised by the very first bytes.
+        let is_other = |(beginning, _): &&(&[u8], &str)| head.starts_with(beginning) || text.starts_with(beginning);
+        if let Some((_, what)) = OTHER_FILES.iter().find(is_other) {
+            return Ok(Err(format!("is {what}.")));
+        }
+        let (encoding, how) = match (marked, encoding, utf_16(&head)) {
+            (Some((marked, _)), ..) => (Encoding::Web(marked), " (it has a byte order mark)"),
+            (_, Some(encoding), _) => (encoding, " (as --encoding says)"),
+            (_, _, Some(recognised)) => (Encoding::Web(recognised), " (recognised)"),
+            _ => (Encoding::UTF_8, ""),
         };
-        input.recognise(label)?;
-        Ok(input)
-    }
-
-    /// The file's name for people.
-    pub fn shown(&self) -> String {
-        shown(&self.path)
-    }
-
-    /// Where the file is.
-    pub fn path(&self) -> &Path {
-        &self.path
+        if how.is_empty()
+            && let Err(reason) = check_utf_8(&file)?
+        {
+            return Ok(Err(reason));
+        }
+        Ok(Ok(Self {
+            shown: shown(path),
+            base,
+            is_regular: metadata.is_file(),
+            mode,
+            encoding,
+            byte_order_mark: byte_order_mark as u64,
+            file,
+            how,
+        }))
     }
 
     /// The encoding as shown to people, and how it was detected.
@@ -103,136 +119,62 @@ impl Input {
         format!("{}{}", self.encoding.name(), self.how)
     }
 
-    /// Whether it began with a byte order mark.
-    pub fn has_byte_order_mark(&self) -> bool {
-        self.byte_order_mark > 0
-    }
-
     /// The text from its beginning, as UTF-8. Single bytes that are not valid UTF-8 are left unchanged.
-    pub fn text(&self) -> io::Result<Box<dyn Read + '_>> {
-        (&self.file).seek(SeekFrom::Start(self.byte_order_mark))?;
+    ///
+    /// # Errors
+    ///
+    /// A message, if the file can't be read.
+    pub fn text(&self) -> Result<Box<dyn Read + '_>, String> {
+        let start = (&self.file).seek(SeekFrom::Start(self.byte_order_mark));
+        start.map_err(|error| format!("{} can't be read: {error}.", self.shown))?;
         Ok(if self.encoding.is_utf_8() {
             Box::new(&self.file)
         } else {
             self.encoding.reader(&self.file)
         })
     }
+}
 
-    fn recognise(&mut self, label: Option<&Label>) -> Result<(), String> {
-        let path = self.path.clone();
-        let unreadable = |error: io::Error| format!("{} can't be read: {error}.", shown(&path));
-        let mut head = Vec::new();
-        (&self.file).seek(SeekFrom::Start(0)).map_err(unreadable)?;
-        (&self.file)
-            .take(CHUNK as u64)
-            .read_to_end(&mut head)
-            .map_err(unreadable)?;
-        let byte_order_mark = encoding_rs::Encoding::for_bom(&head);
-        let text = head[byte_order_mark.map_or(0, |(_, length)| length)..].trim_ascii_start();
-        if text.is_empty() {
-            return Err(format!("{} is empty.", shown(&path)));
-        }
-        for (beginning, what) in OTHER_FILES {
-            // Text formats may have white space in front of them. Binary formats are recognised by the very first bytes.
-            if head.starts_with(beginning) || text.starts_with(beginning) {
-                return Err(format!("{} is {what}.", shown(&path)));
-            }
-        }
-        if let Some((encoding, length)) = byte_order_mark {
-            (self.encoding, self.byte_order_mark) = (Encoding::Web(encoding), length as u64);
-            self.how = " (it has a byte order mark)";
-        } else if let Some(Label { encoding, .. }) = label {
-            (self.encoding, self.how) = (*encoding, " (as --encoding says)");
-        } else if let Some(encoding) = utf_16(&head) {
-            (self.encoding, self.how) = (Encoding::Web(encoding), " (recognised)");
-        } else {
-            self.check_utf_8().map_err(unreadable)??;
-        }
-        Ok(())
-    }
-
-    /// Refuses a file that is not UTF-8 and names the encoding that it probably has, because a wrong guess would store wrong
-    /// names. If only a few places of a file are not UTF-8, only the rows with those places are rejected.
-    fn check_utf_8(&self) -> io::Result<Result<(), String>> {
-        let census = Census::of(&self.file)?;
-        if census.invalid == 0 || census.valid > census.invalid {
-            return Ok(Ok(()));
-        }
-        (&self.file).seek(SeekFrom::Start(0))?;
-        let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-        let mut sample = Vec::new();
-        let mut chunks = BufReader::with_capacity(CHUNK, &self.file);
-        loop {
-            let chunk = chunks.fill_buf()?;
-            let length = chunk.len();
-            if length == 0 {
+/// Refuses a file that is not UTF-8 and names the encoding that it probably has, because a wrong guess would store wrong
+/// names. If only a few places of a file are not UTF-8, only the rows with those places are rejected.
+fn check_utf_8(mut file: &File) -> io::Result<Result<(), String>> {
+    file.seek(SeekFrom::Start(0))?;
+    let (mut valid, mut invalid, mut line, mut first_line) = (0, 0, 1, 0);
+    let (mut buffer, mut sample) = (Vec::with_capacity(CHUNK + 4), Vec::new());
+    loop {
+        let read = file.take(CHUNK as u64).read_to_end(&mut buffer)?;
+        let mut end = 0;
+        for chunk in buffer.utf8_chunks() {
+            valid += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+            line += chunk.valid().matches('\n').count();
+            end += chunk.valid().len();
+            // The end of what was read may cut a character. It is complete with what comes next.
+            if end + chunk.invalid().len() == buffer.len() && read > 0 {
                 break;
             }
-            detector.feed(chunk, false);
-            let lines = chunk
-                .split_inclusive(|&byte| byte == b'\n')
-                .filter(|line| !line.is_ascii());
-            sample.extend(lines.flatten().take(CHUNK.saturating_sub(sample.len())));
-            chunks.consume(length);
+            if !chunk.invalid().is_empty() {
+                first_line = if invalid == 0 { line } else { first_line };
+                invalid += 1;
+            }
+            end += chunk.invalid().len();
         }
-        detector.feed(&[], true);
-        let detected = detector.guess(None, Utf8Detection::Deny);
-        let likely = Encoding::likeliest(&sample, detected).name();
-        Ok(Err(format!(
-            "{} is not UTF-8: the first such line is {}. It is probably {likely}; look at it with --dry-run --encoding \
-             {likely}, and import it with --encoding {likely} if the names are right.",
-            self.shown(),
-            census.line
-        )))
-    }
-}
-
-/// How much of a file's text outside ASCII is UTF-8.
-#[derive(Default)]
-struct Census {
-    valid: u64,
-    invalid: u64,
-    /// Where the first invalid sequence is.
-    line: u64,
-}
-
-impl Census {
-    fn of(mut file: &File) -> io::Result<Self> {
-        file.seek(SeekFrom::Start(0))?;
-        let mut census = Self::default();
-        let mut line = 1;
-        let mut buffer = Vec::with_capacity(CHUNK + 4);
-        loop {
-            let read = file.take(CHUNK as u64).read_to_end(&mut buffer)?;
-            // The end of a chunk may cut a character. It is complete with the next chunk.
-            let cut = if read == 0 { 0 } else { cut_character(&buffer) };
-            let end = buffer.len() - cut;
-            for chunk in buffer[..end].utf8_chunks() {
-                census.valid += chunk.valid().chars().filter(|c| !c.is_ascii()).count() as u64;
-                line += chunk.valid().bytes().filter(|&byte| byte == b'\n').count() as u64;
-                if !chunk.invalid().is_empty() {
-                    if census.invalid == 0 {
-                        census.line = line;
-                    }
-                    census.invalid += 1;
-                }
-            }
-            if read == 0 {
-                return Ok(census);
-            }
-            buffer.drain(..end);
+        let lines = buffer[..end]
+            .split_inclusive(|&byte| byte == b'\n')
+            .filter(|line| !line.is_ascii());
+        sample.extend(lines.flatten().take(CHUNK.saturating_sub(sample.len())));
+        buffer.drain(..end);
+        if read == 0 {
+            break;
         }
     }
-}
-
-/// How many bytes at the end belong to an incomplete character.
-fn cut_character(bytes: &[u8]) -> usize {
-    (1..=3.min(bytes.len()))
-        .find(|&length| {
-            let tail = &bytes[bytes.len() - length..];
-            matches!(str::from_utf8(tail), Err(error) if error.valid_up_to() == 0 && error.error_len().is_none())
-        })
-        .unwrap_or(0)
+    if invalid == 0 || valid > invalid {
+        return Ok(Ok(()));
+    }
+    let likely = Encoding::guess(&sample).name();
+    Ok(Err(format!(
+        "is not UTF-8: the first such line is {first_line}. It is probably {likely}; look at it with --dry-run --encoding \
+         {likely}, and import it with --encoding {likely} if the names are right."
+    )))
 }
 
 /// UTF-16 without a byte order mark: separators, addresses and line ends are ASCII, whose other byte is zero.
@@ -249,34 +191,9 @@ fn utf_16(head: &[u8]) -> Option<&'static encoding_rs::Encoding> {
     }
 }
 
-fn copied(mut pipe: File) -> io::Result<File> {
-    let mut copy = tempfile::tempfile()?;
-    io::copy(&mut pipe, &mut copy)?;
-    Ok(copy)
-}
-
-fn shown(path: &Path) -> String {
-    shortened(&path.display().to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_character_that_is_cut_is_left_for_the_next_chunk() {
-        for (bytes, cut) in [
-            (&b"abc"[..], 0),
-            ("aé".as_bytes(), 0),
-            (b"a\xc3", 1),
-            (b"a\xe2\x82", 2),
-            (b"\xf0\x9f\x98", 3),
-            (b"a\xff", 0),
-            (b"", 0),
-        ] {
-            assert_eq!(cut_character(bytes), cut, "{bytes:?}");
-        }
-    }
 
     #[test]
     fn utf_16_is_recognised_without_a_byte_order_mark() {
@@ -345,9 +262,12 @@ mod tests {
 
     #[test]
     fn a_file_is_read_to_its_end_in_chunks_that_may_cut_a_character() {
-        let mut text = vec![b'a'; CHUNK - 1];
-        text.extend_from_slice("é".as_bytes());
-        assert_eq!(opened(&text), Ok(()));
+        for before in 1..4 {
+            for character in ["é", "山", "😀"] {
+                let text = format!("{}{character}", "a".repeat(CHUNK - before));
+                assert_eq!(opened(text.as_bytes()), Ok(()));
+            }
+        }
         let mut text = b"name\n".repeat(CHUNK);
         text.extend_from_slice(b"Jos\xe9\n");
         let refused = opened(&text).unwrap_err();

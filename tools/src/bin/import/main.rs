@@ -9,7 +9,7 @@
 //! | [`header`], [`table`] | where the header is; records to rows |
 //! | [`clean`], [`placeholders`], [`misread`] | cells: what is cleaned, what is rejected |
 //! | [`names`] | which text to send as the name |
-//! | [`duplicates`], [`turns`] | rows with the same address |
+//! | [`duplicates`] | rows with the same address |
 //! | [`sender`] | sending a row, with retries |
 //! | [`rejects`], [`report`] | the results of the rows |
 //! | [`preview`] | the same without sending |
@@ -36,10 +36,9 @@ mod sender;
 mod table;
 mod terminal;
 mod titles;
-mod turns;
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     env,
     io::{self, IsTerminal as _},
     process::ExitCode,
@@ -50,23 +49,20 @@ use clap::Parser as _;
 use create_contact::api_key::KeyHash;
 use futures_util::{StreamExt as _, stream};
 use indicatif::ProgressBar;
-use reqwest::Url;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, interval_at, sleep},
 };
 use tools::{is_key_among_arguments, is_loopback, note};
-use uuid::Uuid;
 
 use crate::{
-    duplicates::{Duplicates, Earlier},
+    duplicates::{Duplicates, First, Place},
     input::Input,
     options::Options,
     report::Report,
     sender::{CONCURRENCY, Outcome, Sender},
     table::{Contact, Table},
     terminal::{say, time},
-    turns::Turns,
 };
 
 const KEY_VARIABLE: &str = "CONTACTS_API_KEY";
@@ -102,7 +98,7 @@ fn run(options: &Options) -> Result<bool, String> {
         (Some(url), Some(workspace)) if !options.dry_run => Some((url.clone(), workspace, api_key()?)),
         _ => None,
     };
-    let input = Input::open(&options.file, options.encoding.as_ref())?;
+    let input = Input::open(&options.file, options.encoding)?;
     let table = Table::find(input, &options.columns)?;
     let rows = table.check()?;
     say(table.shown(rows));
@@ -113,50 +109,33 @@ fn run(options: &Options) -> Result<bool, String> {
     if can_ask && !options.yes && !preview::confirm(&table, rows) {
         return Ok(false);
     }
-    import(&table, options, rows, url, workspace, &key)
+    if url.scheme() == "http" && !is_loopback(&url) {
+        note("The key goes over the network unencrypted: the URL begins with http://.");
+    }
+    note(format_args!("Sending the rows to {url}, up to {CONCURRENCY} at once."));
+    let sender = Sender::new(url, workspace.to_string(), options.give_up_after, &key)?;
+    import(&table, &sender, Report::new(&table, &options.file, rows))
 }
 
 /// Sends every row. Returns whether all were imported.
 #[tokio::main(flavor = "current_thread")]
-async fn import(
-    table: &Table,
-    options: &Options,
-    rows: u64,
-    url: Url,
-    workspace: Uuid,
-    key: &str,
-) -> Result<bool, String> {
-    if url.scheme() == "http" && !is_loopback(&url) {
-        note("The key goes over the network unencrypted: the URL begins with http://.");
-    }
+async fn import(table: &Table, sender: &Sender, mut report: Report<'_>) -> Result<bool, String> {
     // Before the first request: an import that has sent something never ends without its report.
     let signals = Signals::install().map_err(|error| format!("Ctrl-C can't be handled: {error}"))?;
-    note(format_args!("Sending the rows to {url}, up to {CONCURRENCY} at once."));
-    let sender = Sender::new(url, workspace.to_string(), options.give_up_after, key)?;
-    let mut report = Report::new(table, options, rows);
     let bar = report.bar.clone();
-    let (turns, duplicates) = (Turns::default(), RefCell::new(Duplicates::default()));
-    let (read, decided) = (Cell::new(0), Cell::new(0));
-    let outcomes = stream::iter(table.rows().map_while(Result::ok)).map(|(mut row, contact)| {
-        row.record.keep_text(table.own_columns());
-        read.set(read.get() + 1);
-        let place = contact.map(|contact| {
-            let mut duplicates = duplicates.borrow_mut();
-            let address = duplicates.address(&contact);
-            let earlier = duplicates.add(address, &contact, row.original);
-            turns.queue(address, row.line);
-            Place {
-                contact,
-                line: row.line,
-                address,
-                earlier,
-            }
-        });
-        let (sender, turns, decided) = (&sender, &turns, &decided);
+    let (duplicates, decided) = (Duplicates::default(), Cell::new(0));
+    let outcomes = stream::iter(table.rows()).map(|row| {
+        let place = row
+            .contact
+            .as_ref()
+            .ok()
+            .map(|contact| duplicates.add(contact, row.original));
+        place.inspect(|place| duplicates.begin(*place));
+        let (duplicates, decided) = (&duplicates, &decided);
         async move {
-            let outcome = match place {
-                Ok(place) => send_in_turn(sender, turns, place).await,
-                Err(reason) => Outcome::Rejected(reason),
+            let outcome = match (&row.contact, place) {
+                (Ok(contact), Some(place)) => send_in_turn(sender, duplicates, contact, place).await,
+                (contact, _) => Outcome::Rejected(contact.as_ref().err().cloned().unwrap_or_default()),
             };
             decided.set(decided.get() + 1);
             (row, outcome)
@@ -181,43 +160,29 @@ async fn import(
     };
     tokio::select! {
         () = sent => {}
-        () = signals.stop(&sender, &bar) => {}
+        () = signals.stop(sender, &bar) => {}
     }
-    drop(outcomes);
-    report.finish(read.get(), sender.stopped().as_deref())
+    report.finish(sender.stopped().as_deref())
 }
 
-/// A contact, and its place among those with the same address.
-struct Place {
-    contact: Contact,
-    line: u64,
-    address: u64,
-    earlier: Option<Earlier>,
-}
-
-/// Sends a row after earlier rows with the same address, so that the first one in the file is stored.
-async fn send_in_turn(sender: &Sender, turns: &Turns, place: Place) -> Outcome {
-    let Place {
-        contact,
-        line,
-        address,
-        earlier,
-    } = place;
-    let are_decided = turns.wait(address, line).await;
-    let another_name = earlier.filter(|earlier| !earlier.has_same_name);
-    let outcome = match another_name {
-        Some(Earlier { line, .. }) if !are_decided => Outcome::NotSent(format!(
-            "not sent: line {line} has the same address and wasn't imported: import that row first"
-        )),
-        _ => sender.send(&contact).await,
+/// Sends a row after the first one with the same address, so that the first one in the file is stored.
+async fn send_in_turn(sender: &Sender, duplicates: &Duplicates, contact: &Contact, place: Place) -> Outcome {
+    let Some(First { line, has_same_name }) = place.first else {
+        let outcome = sender.send(contact).await;
+        duplicates.decide(place, matches!(outcome, Outcome::NotSent(_) | Outcome::Rejected(_)));
+        return outcome;
     };
-    let is_decided = !matches!(outcome, Outcome::NotSent(_) | Outcome::Rejected(_));
-    turns.done(address, is_decided);
-    match (outcome, another_name) {
-        (Outcome::Conflict(reason), Some(Earlier { line, .. })) => {
+    let is_first_in = duplicates.is_first_in(place).await;
+    if !is_first_in && !has_same_name {
+        return Outcome::NotSent(format!(
+            "not sent: line {line} has the same address and wasn't imported: import that row first"
+        ));
+    }
+    match sender.send(contact).await {
+        Outcome::Conflict(reason) if !has_same_name => {
             Outcome::Conflict(format!("{reason} In the file, line {line} has the same address."))
         }
-        (outcome, _) => outcome,
+        outcome => outcome,
     }
 }
 

@@ -8,6 +8,7 @@ use encoding_rs::{
     BIG5, EUC_KR, Encoding, GBK, MACINTOSH, SHIFT_JIS, WINDOWS_1250, WINDOWS_1251, WINDOWS_1252, WINDOWS_1253,
     WINDOWS_1254, WINDOWS_1257,
 };
+use icu_properties::{CodePointMapData, props::Script};
 
 /// The encodings in which programs read text by mistake.
 const SINGLE_BYTE: [&Encoding; 7] = [
@@ -38,23 +39,24 @@ pub fn is_misread(name: &str) -> bool {
 }
 
 fn is_misread_word(word: &str) -> bool {
+    if word.is_ascii() {
+        return false;
+    }
     // UTF-8 has at least two bytes for each of its characters outside ASCII.
     let mut pairs = word.chars().zip(word.chars().skip(1));
     let may_be_utf_8 = pairs.any(|(one, next)| !one.is_ascii() && !next.is_ascii());
     let is_utf_8 = || is_utf_8_in(word, &SINGLE_BYTE, is_word) || is_utf_8_in(word, &MULTI_BYTE, is_east_asian);
-    !word.is_ascii()
-        && (may_be_utf_8 && is_utf_8()
-            || has_signs(word)
-            || is_of_accents_alone(word)
-            || has_capital_within(word)
-            || mixes_scripts(word))
+    may_be_utf_8 && is_utf_8()
+        || has_signs(word)
+        || is_of_accents_alone(word)
+        || has_capital_within(word)
+        || mixes_scripts(word)
 }
 
 fn is_utf_8_in(word: &str, encodings: &[&'static Encoding], is_plausible: fn(&str) -> bool) -> bool {
     encodings.iter().any(|encoding| {
-        let bytes = bytes(word, encoding);
-        let decoded = bytes.as_deref().and_then(|bytes| str::from_utf8(bytes).ok());
-        decoded.is_some_and(|decoded| is_plausible(decoded) || is_misread(decoded))
+        let decoded = bytes(word, encoding).and_then(|bytes| String::from_utf8(bytes).ok());
+        decoded.is_some_and(|decoded| is_plausible(&decoded) || is_misread(&decoded))
     })
 }
 
@@ -64,13 +66,13 @@ fn bytes(word: &str, encoding: &'static Encoding) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     for c in word.chars() {
         let text = c.to_string();
-        let of = |encoding: &'static Encoding| match encoding.encode(&text) {
-            (bytes, _, false) => Some(bytes.into_owned()),
-            _ => None,
-        };
+        let in_one = [encoding, WINDOWS_1252].into_iter().find_map(|encoding| {
+            let (bytes, _, is_lossy) = encoding.encode(&text);
+            (!is_lossy).then(|| bytes.into_owned())
+        });
         match c {
             '\u{80}'..='\u{9f}' => bytes.push(u8::try_from(c).ok()?),
-            _ => bytes.extend(of(encoding).or_else(|| of(WINDOWS_1252))?),
+            _ => bytes.extend(in_one?),
         }
     }
     Some(bytes)
@@ -79,22 +81,21 @@ fn bytes(word: &str, encoding: &'static Encoding) -> Option<Vec<u8>> {
 /// Whether a decoded text is a word: of Latin letters beside ASCII, or of at least two letters of one other script. One
 /// letter is a word in East Asia only.
 fn is_word(text: &str) -> bool {
-    let mut others = text.chars().filter(|c| !c.is_ascii());
+    let others: Vec<char> = text.chars().filter(|c| !c.is_ascii()).collect();
     if text.contains(|c: char| c.is_ascii_alphabetic()) {
         let shouts = text.chars().filter(char::is_ascii_uppercase).count() > 1
             && !text.contains(|c: char| c.is_ascii_lowercase());
-        return others.all(|c| is_latin(c) && !(shouts && c.is_lowercase() && c != 'ß'));
+        return others
+            .iter()
+            .all(|&c| is_latin(c) && !(shouts && c.is_lowercase() && c != 'ß'));
     }
-    let scripts: Vec<Option<u32>> = others.map(script).collect();
-    let [Some(script), ..] = scripts[..] else {
-        return false;
-    };
-    (scripts.len() > 1 || script == EAST_ASIAN) && scripts.iter().all(|other| *other == Some(script))
+    let one = others.first().and_then(|&c| script(c));
+    one.is_some() && (others.len() > 1 || one == Some(Script::Han)) && others.iter().all(|&c| script(c) == one)
 }
 
 fn is_east_asian(text: &str) -> bool {
     let others: Vec<char> = text.chars().filter(|c| !c.is_ascii()).collect();
-    others.len() > 1 && others.iter().all(|&c| script(c) == Some(EAST_ASIAN))
+    others.len() > 1 && others.iter().all(|&c| script(c) == Some(Script::Han))
 }
 
 /// Latin letters of today's languages, and the punctuation of names.
@@ -104,34 +105,33 @@ fn is_latin(c: char) -> bool {
         || "\u{a0}\u{ad}´·ªº‘’“”–—…".contains(c)
 }
 
-const EAST_ASIAN: u32 = 0x3040;
+/// The script of a letter that isn't Latin. East Asia's are one.
+fn script(c: char) -> Option<Script> {
+    match CodePointMapData::<Script>::new().get(c) {
+        Script::Latin | Script::Common | Script::Inherited | Script::Unknown => None,
+        Script::Hiragana | Script::Katakana | Script::Hangul => Some(Script::Han),
+        script => Some(script),
+    }
+}
 
-/// The first character of a script's block.
-fn script(c: char) -> Option<u32> {
-    Some(match u32::from(c) {
-        0x370..=0x3ff | 0x1f00..=0x1fff => 0x370,
-        0x400..=0x45f | 0x490..=0x491 => 0x400,
-        0x531..=0x587 => 0x530,
-        0x5d0..=0x5ea => 0x590,
-        0x621..=0x6d5 => 0x600,
-        0x10d0..=0x10ff => 0x10a0,
-        code @ 0x900..=0xe7f => code & !0x7f,
-        0x3040..=0x30ff | 0x3400..=0x9fff | 0xac00..=0xd7a3 => EAST_ASIAN,
-        _ => return None,
-    })
+/// A text's characters, each with the one before and the one after it.
+pub fn between_others(text: &str) -> impl Iterator<Item = [char; 3]> {
+    let before = [' '].into_iter().chain(text.chars());
+    let after = text.chars().skip(1).chain([' ']);
+    before
+        .zip(text.chars())
+        .zip(after)
+        .map(|((before, c), after)| [before, c, after])
 }
 
 fn has_signs(word: &str) -> bool {
-    let chars: Vec<char> = word.chars().collect();
-    let at = |index: Option<usize>| index.and_then(|index| chars.get(index)).copied().unwrap_or(' ');
-    // Box drawings are what the code pages of DOS have above the letters; private characters are one program's alone.
-    let is_never_right = |c: char| matches!(c, '\u{2500}'..='\u{259f}' | '\u{e000}'..='\u{f8ff}');
-    chars.iter().enumerate().any(|(index, &c)| {
-        let (before, after) = (at(index.checked_sub(1)), at(Some(index + 1)));
-        is_never_right(c)
+    between_others(word).any(|[before, c, after]| {
+        let has_neighbours = |is: fn(char) -> bool| is(before) && is(after);
+        // Box drawings are what the code pages of DOS have above the letters; private characters are one program's alone.
+        matches!(c, '\u{2500}'..='\u{259f}' | '\u{e000}'..='\u{f8ff}')
             || SIGNS.contains(c) && (before.is_alphabetic() || after.is_alphabetic())
-            || SIGNS_WITHIN.contains(c) && before.is_alphabetic() && after.is_alphabetic()
-            || SIGNS_WITHIN_ASCII.contains(c) && before.is_ascii_alphabetic() && after.is_ascii_alphabetic()
+            || SIGNS_WITHIN.contains(c) && has_neighbours(char::is_alphabetic)
+            || SIGNS_WITHIN_ASCII.contains(c) && has_neighbours(|c| c.is_ascii_alphabetic())
     })
 }
 
@@ -143,29 +143,29 @@ fn is_of_accents_alone(word: &str) -> bool {
 
 /// `GarcÌa` is García of windows-1252 read as Mac OS Roman.
 fn has_capital_within(word: &str) -> bool {
-    let is_capital = |c: char| is_latin(c) && c.is_uppercase();
-    word.char_indices().any(|(index, c)| {
-        let before = word[..index]
-            .rsplit(|c: char| !c.is_alphabetic())
-            .next()
-            .unwrap_or_default();
-        is_capital(c)
-            && before.ends_with(char::is_lowercase)
-            && !BEFORE_CAPITALS.contains(&before.to_lowercase().as_str())
+    word.split(|c: char| !c.is_alphabetic()).any(|letters| {
+        letters.char_indices().any(|(index, c)| {
+            let before = &letters[..index];
+            c.is_uppercase()
+                && is_latin(c)
+                && before.ends_with(char::is_lowercase)
+                && !BEFORE_CAPITALS.contains(&&*before.to_lowercase())
+        })
     })
 }
 
 /// `Josй` is José of windows-1252 read as windows-1251. One Latin letter in a Cyrillic word is a typing error, and looks right.
 fn mixes_scripts(word: &str) -> bool {
-    let is_other = |c: char| matches!(script(c), Some(0x370 | 0x400));
+    let is_other = |c: &char| matches!(script(*c), Some(Script::Greek | Script::Cyrillic));
     let looks_latin = |c: char| "АВЕІЈКМНОРЅСТУХаеіјорѕсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧοιν".contains(c);
-    let count = |is: &dyn Fn(char) -> bool| word.chars().filter(|&c| is(c)).count();
-    word.contains(|c| is_other(c) && !looks_latin(c)) && count(&|c| c.is_ascii_alphabetic()) > count(&is_other)
+    let others = || word.chars().filter(is_other);
+    others().any(|c| !looks_latin(c)) && word.chars().filter(char::is_ascii_alphabetic).count() > others().count()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clean;
 
     const REAL_NAMES: &str = include_str!("../../../tests/names.txt");
 
@@ -185,7 +185,7 @@ mod tests {
             .flat_map(|name| name.split(' '))
             .filter(|word| word.contains(char::is_alphabetic));
         let texts = real_names().flat_map(shapes).chain(words.map(str::to_owned));
-        let doubt = |text: String| crate::clean::doubt_about_name(&text, ',').map(|doubt| format!("{text}: {doubt}"));
+        let doubt = |text: String| Some(format!("{text}: {}", clean::doubt(&text, clean::Kind::Name)?));
         assert_eq!(texts.filter_map(doubt).collect::<Vec<_>>(), [""; 0]);
     }
 
@@ -197,7 +197,7 @@ mod tests {
             for encoding in SINGLE_BYTE {
                 let (text, _) = encoding.decode_without_bom_handling(name.as_bytes());
                 all += 1;
-                if crate::clean::doubt_about_name(&text, ',').is_none() {
+                if clean::doubt(&text, clean::Kind::Name).is_none() {
                     missed.push(format!("{name}: {text} ({})", encoding.name()));
                 }
             }

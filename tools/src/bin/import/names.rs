@@ -41,16 +41,12 @@ impl Parts {
     /// The text that is split into these parts. If there is none, one with the same first name, or else all parts with spaces
     /// between them.
     pub fn text(&self) -> Text {
-        let after = if is_particle(&self.suffix) {
-            ""
-        } else {
-            self.suffix.as_str()
-        };
+        let particles = [&self.prefix, &self.suffix].map(|part| if is_particle(part) { part } else { "" });
+        let after = if particles[1].is_empty() { &*self.suffix } else { "" };
         let first = joined(&[&self.first, &self.middle], " ");
         let last = joined(&[&self.last, &self.second_last], " ");
-        // Some columns of last names repeat the prefix.
-        let particles = [&self.prefix, &self.suffix].map(|part| if is_particle(part) { part } else { "" });
         let prefix = joined(&[particles[0], particles[1], &self.particle], " ");
+        // Some columns of last names repeat the prefix.
         let last = if last.starts_with(&format!("{prefix} ")) {
             last
         } else {
@@ -62,19 +58,14 @@ impl Parts {
         } else {
             (first, joined(&[&last, after], ", "))
         };
-        let split = |text: &str| Name::parse(text).ok();
         // If this isn't a name, no text is: all of them are as long.
-        let candidates = split(&plain).map_or_else(Vec::new, |_| candidates(&first, &last));
-        let is_exact = |name: &Name| name.first() == first && name.last().unwrap_or_default() == last;
-        let is_close = |name: &Name| without_commas(name.first()) == without_commas(&first);
-        let exact = candidates
-            .iter()
-            .find(|text| split(text).is_some_and(|name| is_exact(&name)));
-        let close = || {
-            candidates
-                .iter()
-                .find(|text| split(text).is_some_and(|name| is_close(&name)))
+        let candidates = Name::parse(&plain).map_or_else(|_| Vec::new(), |_| candidates(&first, &last));
+        let find = |is_right: &dyn Fn(&Name) -> bool| {
+            let is_right = |text: &&String| Name::parse(text).is_ok_and(|name| is_right(&name));
+            candidates.iter().find(is_right)
         };
+        let exact = find(&|name| name.first() == first && name.last().unwrap_or_default() == last);
+        let close = || find(&|name| without_commas(name.first()) == without_commas(&first));
         Text {
             text: exact.or_else(close).unwrap_or(&plain).clone(),
             is_split_differently: exact.is_none(),
@@ -110,12 +101,12 @@ fn is_particle(part: &str) -> bool {
 }
 
 /// What is left of a full name without one half of it: `Gabriel` of `Gabriel García Márquez` and of `García Márquez, Gabriel`.
-pub fn other_half<'a>(full: &'a str, half: &str) -> Option<&'a str> {
+pub fn other_half(full: &str, half: &str) -> Option<String> {
     let is_between = |c: char| c == ',' || c.is_whitespace();
     let before = full.strip_suffix(half).filter(|rest| rest.ends_with(is_between));
     let after = || full.strip_prefix(half).filter(|rest| rest.starts_with(is_between));
     let rest = before.or_else(after)?.trim_matches(is_between);
-    (!half.is_empty() && !rest.is_empty()).then_some(rest)
+    (!half.is_empty() && !rest.is_empty()).then(|| rest.to_owned())
 }
 
 /// A full name that begins with the last name, with a comma after it. `None` if it isn't clear where it ends.
@@ -432,7 +423,7 @@ mod tests {
             ("Zoë", "Zoë", None),
             ("Zoë Berg", "", None),
         ] {
-            assert_eq!(other_half(full, half), other, "{full} | {half}");
+            assert_eq!(other_half(full, half).as_deref(), other, "{full} | {half}");
         }
     }
 

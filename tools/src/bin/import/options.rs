@@ -6,7 +6,7 @@ use clap::Parser;
 use reqwest::Url;
 use uuid::{Uuid, fmt::Hyphenated};
 
-use crate::encoding::Encoding;
+use crate::{encoding::Encoding, titles::Role};
 
 const ABOUT: &str =
     "Imports contacts from a CSV file, and reports each row that wasn't imported, with its line and the reason.";
@@ -46,14 +46,11 @@ pub struct Options {
     pub columns: ColumnOptions,
     /// The file's encoding, such as windows-1252, macintosh, cp850 or cp437; a byte order mark takes precedence
     #[arg(long, value_name = "NAME", value_parser = encoding)]
-    pub encoding: Option<Label>,
+    pub encoding: Option<Encoding>,
     /// How long to keep trying when the service stops responding (90s, 5m, 1h)
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5m")]
     pub give_up_after: Duration,
 }
-
-/// The default of `--give-up-after`.
-pub const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_mins(5);
 
 /// Columns by their titles. The other columns are still recognised.
 #[derive(Debug, Default, clap::Args)]
@@ -85,36 +82,27 @@ pub struct ColumnOptions {
 }
 
 impl ColumnOptions {
-    /// The options as they would be typed.
-    pub fn arguments(&self) -> Vec<(&'static str, &str)> {
+    /// The titles that the options give, each with the role of its column.
+    pub fn titles(&self) -> Vec<(Role, &str)> {
         let names = [
-            ("--name-column", &self.name),
-            ("--first-name-column", &self.first),
-            ("--middle-name-column", &self.middle),
-            ("--last-name-prefix-column", &self.particle),
-            ("--last-name-column", &self.last),
-            ("--second-last-name-column", &self.second_last),
-            ("--suffix-column", &self.suffix),
+            (Role::Name, &self.name),
+            (Role::First, &self.first),
+            (Role::Middle, &self.middle),
+            (Role::Particle, &self.particle),
+            (Role::Last, &self.last),
+            (Role::SecondLast, &self.second_last),
+            (Role::Suffix, &self.suffix),
         ];
         let names = names
             .into_iter()
-            .filter_map(|(option, title)| Some((option, title.as_deref()?)));
+            .filter_map(|(role, title)| Some((role, title.as_deref()?)));
         names
-            .chain(self.emails.iter().map(|title| ("--email-column", title.as_str())))
+            .chain(self.emails.iter().map(|title| (Role::Email, title.as_str())))
             .collect()
     }
 }
 
-/// An encoding, and its name on the command line.
-#[derive(Clone)]
-pub struct Label {
-    /// What was typed.
-    pub name: String,
-    /// What it means.
-    pub encoding: Encoding,
-}
-
-fn operation(text: &str) -> Result<Url, String> {
+fn operation(text: &str) -> Result<Url, &'static str> {
     let text = text.trim_end_matches('/');
     let base = text.strip_suffix("/api/contacts").unwrap_or(text);
     let url = Url::parse(&format!("{base}/api/contacts"))
@@ -122,33 +110,27 @@ fn operation(text: &str) -> Result<Url, String> {
         .filter(|url| matches!(url.scheme(), "http" | "https"))
         .ok_or("it must be an http:// or https:// URL")?;
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err("it must have no user name, password, query or fragment".to_owned());
+        return Err("it must have no user name, password, query or fragment");
     }
     Ok(url)
 }
 
-fn workspace_id(text: &str) -> Result<Uuid, String> {
-    let id: Hyphenated = text.parse().map_err(|_| "it must be a UUID in hyphenated form")?;
-    Ok(id.into_uuid())
+fn workspace_id(text: &str) -> Result<Uuid, &'static str> {
+    let id: Result<Hyphenated, _> = text.parse();
+    id.map(Hyphenated::into_uuid)
+        .map_err(|_| "it must be a UUID in hyphenated form")
 }
 
-fn encoding(name: &str) -> Result<Label, String> {
+fn encoding(name: &str) -> Result<Encoding, &'static str> {
     Encoding::for_label(name)
-        .map(|encoding| Label {
-            name: name.to_owned(),
-            encoding,
-        })
-        .ok_or_else(|| {
-            "there is no such encoding; use for example windows-1252, macintosh, cp850 or utf-16le".to_owned()
-        })
+        .ok_or("there is no such encoding; use for example windows-1252, macintosh, cp850 or utf-16le")
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+fn duration(text: &str) -> Result<Duration, &'static str> {
     // A week is longer than any import.
-    humantime::parse_duration(text)
-        .ok()
-        .filter(|time| (1..=604_800).contains(&time.as_secs()))
-        .ok_or_else(|| "it must be a time such as 90s, 5m or 1h".to_owned())
+    let time = humantime::parse_duration(text).ok();
+    time.filter(|time| (1..=604_800).contains(&time.as_secs()))
+        .ok_or("it must be a time such as 90s, 5m or 1h")
 }
 
 #[cfg(test)]

@@ -1,43 +1,21 @@
-//! Cells that mean "nothing", or a formula that failed. None of them is a name or an address.
+//! Cells that mean "nothing", or a formula that failed. None of them is a name or an address. `placeholders.txt` has the words.
 
 use std::{collections::HashSet, sync::LazyLock};
 
-/// What programs and people write for nothing, in lower case: English, German, French, Spanish, Dutch, Danish, Norwegian,
-/// Swedish, Finnish, Italian, Portuguese, Polish, Czech, Hungarian, Russian, Turkish, Japanese, Chinese. Words that are names too,
-/// such as `blank`, `leer` and `tom`, are not in here: programs write them in brackets.
-const NOTHING: [&str; 19] = [
-    "n/a|n\\a|n.a.|array|n.a|n. a.|n/d|n.d.|n. d.|\\n|undefined|<nil>|tbd|tbc|tba|xxx|xxxx",
-    "unknown|not available|not applicable|not provided|not specified|not set|not given|no name|noname|no first name|no last \
-     name|no data|no value|anonymous|loading...",
-    "unbekannt|k.a.|k. a.|k.a|keine angabe|keine angaben|nicht angegeben|nicht verfügbar|nicht vorhanden|ohne namen|kein \
-     name|wird geladen...",
-    "inconnu|inconnue|non renseigné|non renseignée|non spécifié|non communiqué|non fourni|non disponible|sans nom|sans \
-     objet|n.c.|n/c|aucun|néant|chargement...",
-    "desconocido|desconocida|no disponible|no especificado|no proporcionado|no indicado|no aplica|sin nombre|sin datos|sin \
-     especificar|s/n|s/d|ninguno|cargando...",
-    "onbekend|niet beschikbaar|niet opgegeven|niet ingevuld|niet van toepassing|n.v.t.|nvt|n.b.|geen|geen naam|laden...",
-    "ukendt|ikke angivet|ikke oplyst|ikke tilgængelig|ingen|intet navn|i/t|indlæser...",
-    "ukjent|ikke oppgitt|ikke angitt|ikke tilgjengelig|laster inn...",
-    "okänd|okänt|saknas|ej angivet|ej angiven|ej tillgänglig|uppgift saknas|inget namn|laddar...",
-    "tuntematon|ei tiedossa|ei saatavilla|ei määritetty|ei annettu|puuttuu|ei nimeä|ladataan...",
-    "sconosciuto|sconosciuta|non disponibile|non specificato|non fornito|non indicato|nessuno|senza nome|caricamento...",
-    "desconhecido|desconhecida|não disponível|não informado|não informada|não especificado|não fornecido|não se aplica|sem \
-     nome|nenhum|carregando...|a carregar...",
-    "nieznany|nieznana|nieznane|brak danych|nie podano|nie dotyczy|niedostępne|bez nazwy|ładowanie...|wczytywanie...",
-    "neznámý|neznámá|neznámé|není k dispozici|neuvedeno|nezadáno|neudáno|bez jména|načítání...",
-    "ismeretlen|nincs|nincs adat|nincs megadva|nem elérhető|nem ismert|betöltés...",
-    "неизвестно|неизвестный|неизвестная|нет|нет данных|не указано|не указан|не указана|не задано|н/д|без имени|отсутствует|\
-     загрузка...",
-    "bilinmiyor|bilinmeyen|belirtilmemiş|belirtilmedi|veri yok|isimsiz|mevcut değil|yükleniyor...",
-    "不明|なし|無し|未設定|未入力|未登録|該当なし|名前なし|名無し",
-    "未知|无|無|不详|不詳|未提供|未填写|未填|暂无|佚名|匿名|不适用|不適用|加载中",
-];
+/// The words for nothing, in lower case.
+static NOTHING: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let lines = include_str!("placeholders.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'));
+    let words = lines.filter_map(|line| Some(line.split_once(" | ")?.1));
+    words.flat_map(|words| words.split("; ")).collect()
+});
 /// The same, written exactly so: in another case they are names.
 const NOTHING_IN_THIS_CASE: [&str; 15] = [
     "NULL", "null", "NA", "NaN", "nan", "NAN", "nil", "NIL", "None", "none", "NONE", "FALSE", "false", "brak", "yok",
 ];
 /// What is around a field's name in templates that were never filled in, and around a word for nothing.
-const BRACKETS: [(char, char); 4] = [('(', ')'), ('[', ']'), ('{', '}'), ('<', '>')];
+const BRACKETS: [[char; 2]; 4] = [['(', ')'], ['[', ']'], ['{', '}'], ['<', '>']];
 
 /// Whether a cell means "nothing", or is a formula that failed.
 pub fn is_placeholder(cell: &str) -> bool {
@@ -58,38 +36,35 @@ fn is_enclosed(cell: &str) -> bool {
     let in_brackets = cell.trim_start_matches('$');
     is_between("*|", "|*")
         || is_between("%", "%")
-        || BRACKETS.iter().any(|&(open, close)| {
-            let mut depth = 0;
-            let end = in_brackets.char_indices().find(|&(_, c)| {
-                depth += i32::from(c == open) - i32::from(c == close);
-                depth <= 0
-            });
-            in_brackets.starts_with(open) && end.is_some_and(|(index, _)| index + 1 == in_brackets.len())
+        || BRACKETS.iter().any(|&brackets| {
+            let inside = in_brackets
+                .strip_prefix(brackets[0])
+                .and_then(|rest| rest.strip_suffix(brackets[1]));
+            // The bracket that opens the cell is not closed before its end.
+            let closes = |inside: &str| {
+                inside
+                    .find(brackets)
+                    .is_some_and(|at| inside[at..].starts_with(brackets[1]))
+            };
+            inside.is_some_and(|inside| !closes(inside))
         })
 }
 
 fn is_nothing(text: &str) -> bool {
-    static IN_ANY_CASE: LazyLock<HashSet<&str>> =
-        LazyLock::new(|| NOTHING.iter().flat_map(|words| words.split('|')).collect());
     let text = text.trim();
     let lower = || text.replace('…', "...").to_lowercase();
-    NOTHING_IN_THIS_CASE.contains(&text) || IN_ANY_CASE.contains(lower().as_str())
+    NOTHING_IN_THIS_CASE.contains(&text) || NOTHING.contains(&*lower())
 }
 
 /// A formula, `#NAME?` and `########` in any language, and `LibreOffice`'s `Err:502`.
 fn is_formula(cell: &str) -> bool {
     let is_error_number = |(word, number): (&str, &str)| {
-        let (word, number) = (word.trim_end(), number.trim_start());
-        !word.is_empty()
-            && word.chars().all(char::is_alphabetic)
-            && number.len() == 3
-            && number.bytes().all(|byte| byte.is_ascii_digit())
+        let number = number.trim_start();
+        number.len() == 3 && number.parse::<u16>().is_ok() && word.trim_end().chars().all(char::is_alphabetic)
     };
     let is_error = |word: &str| word.starts_with('#') && word.ends_with(['!', '?']);
-    let begins_as_one = cell
-        .strip_prefix('#')
-        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
-    begins_as_one
+    let is_number = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    cell.strip_prefix('#').is_some_and(|rest| !is_number(rest))
         || cell.starts_with('=')
         || cell.split(' ').any(is_error)
         || cell.split_once(':').is_some_and(is_error_number)
@@ -125,7 +100,7 @@ mod tests {
         for error in ERRORS.split_whitespace().chain(["Err : 502", "Ann #REF!"]) {
             assert!(is_placeholder(error), "{error}");
         }
-        for nothing in NOTHING.iter().flat_map(|words| words.split('|')) {
+        for &nothing in NOTHING.iter() {
             assert_eq!(nothing, nothing.to_lowercase());
             for text in [nothing.to_owned(), nothing.to_uppercase(), format!("Ann [{nothing}]")] {
                 assert!(is_placeholder(&text), "{text}");

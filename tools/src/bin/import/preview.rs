@@ -3,9 +3,9 @@
 use std::io::{self, Write as _};
 
 use crate::{
-    duplicates::Duplicates,
+    duplicates::{Duplicates, First},
     report::Notices,
-    table::{Contact, Table},
+    table::{Row, Table},
     terminal::{count, say},
 };
 
@@ -47,48 +47,54 @@ struct Preview {
 impl Preview {
     fn show(table: &Table, rows: u64, most_notes: usize) -> Self {
         say("As they would be stored:");
-        let valid = table.rows().filter_map(Result::ok);
-        let valid = valid.filter_map(|(row, contact)| Some((row.line, contact.ok()?)));
-        for (line, contact) in valid.take(SHOWN) {
-            say(format_args!("  line {line}: {}", stored(&contact)));
-        }
-        let (mut duplicates, mut notices) = (Duplicates::default(), Notices::default());
+        let stored = |row: Row| {
+            let contact = row.contact.ok()?;
+            Some(format!(
+                "  line {}: {}, email {}",
+                row.line,
+                contact.split(),
+                contact.email.as_str()
+            ))
+        };
+        table.rows().filter_map(stored).take(SHOWN).for_each(say);
+        let (duplicates, mut notices) = (Duplicates::default(), Notices::default());
         let (mut rejected, mut conflicts, mut repeated) = (0, 0, 0);
         let mut notes = 0;
-        let mut note = |line: u64, text: String| {
-            notes += 1;
-            if notes <= most_notes {
-                say(format_args!("line {line}: {text}"));
-            }
-        };
-        for (row, contact) in table.rows().filter_map(Result::ok) {
-            let line = row.line;
-            let contact = match contact {
-                Ok(contact) => contact,
+        for row in table.rows() {
+            let mut texts = Vec::new();
+            match &row.contact {
                 Err(reason) => {
                     rejected += 1;
-                    note(line, format!("rejected: {reason}"));
-                    continue;
+                    texts.push(format!("rejected: {reason}"));
                 }
-            };
-            notices.add(&row);
-            for what in &row.cleaned {
-                note(line, format!("cleaned: {what}"));
-            }
-            if let Some(split) = &row.split_differently {
-                note(line, format!("split differently: {split}"));
-            }
-            if let Some(earlier) = duplicates.add(duplicates.address(&contact), &contact, line) {
-                let first = earlier.line;
-                if earlier.has_same_name {
-                    repeated += 1;
-                    note(line, format!("the same contact as on line {first}"));
-                } else {
-                    conflicts += 1;
-                    note(
-                        line,
-                        format!("conflict: line {first} has this address under another name"),
+                Ok(contact) => {
+                    notices.add(&row);
+                    texts.extend(row.cleaned.iter().map(|what| format!("cleaned: {what}")));
+                    texts.extend(
+                        contact
+                            .is_split_differently
+                            .then(|| format!("split differently: {}", contact.split())),
                     );
+                    match duplicates.add(contact, row.line).first {
+                        None => {}
+                        Some(First {
+                            line,
+                            has_same_name: true,
+                        }) => {
+                            repeated += 1;
+                            texts.push(format!("the same contact as on line {line}"));
+                        }
+                        Some(First { line, .. }) => {
+                            conflicts += 1;
+                            texts.push(format!("conflict: line {line} has this address under another name"));
+                        }
+                    }
+                }
+            }
+            for text in &texts {
+                notes += 1;
+                if notes <= most_notes {
+                    say(format_args!("line {}: {text}", row.line));
                 }
             }
         }
@@ -98,19 +104,15 @@ impl Preview {
                 notes - most_notes
             ));
         }
-        notices.say_cleaned();
+        notices.cleaned().iter().for_each(say);
+        let rows = count(rows, "row");
         Self {
             rejected,
             conflicts,
             totals: format!(
-                "{}: {rejected} would be rejected, {conflicts} would conflict with an earlier row, {repeated} would be found \
-                 as existing.",
-                count(rows, "row")
+                "{rows}: {rejected} would be rejected, {conflicts} would conflict with an earlier row, {repeated} would be found as \
+                 existing."
             ),
         }
     }
-}
-
-fn stored(contact: &Contact) -> String {
-    format!("{}, email {}", contact.split(), contact.parsed.email.as_str())
 }

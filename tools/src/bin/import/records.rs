@@ -15,7 +15,6 @@
 use std::{
     fmt,
     io::{self, BufRead, BufReader, Read},
-    ops::Range,
 };
 
 /// The most lines in one field: even a long note has fewer.
@@ -41,23 +40,19 @@ pub struct Record {
     pub line: u64,
     /// Its text without the line end.
     pub raw: Vec<u8>,
+    /// Its fields without their quotes.
+    pub fields: Vec<Vec<u8>>,
     /// What is wrong with it as a record.
     pub fault: Option<&'static str>,
+    /// Which fields have line breaks in them, and on which lines they begin.
+    pub spans: Vec<(usize, u64)>,
     /// Whether one of its fields is quoted after spaces.
     is_spaced: bool,
-    fields: Vec<Vec<u8>>,
     /// Where each field begins in `raw`.
     starts: Vec<usize>,
-    /// Which fields have line breaks in them.
-    spans: Vec<(usize, Range<u64>)>,
 }
 
 impl Record {
-    /// Its fields without their quotes.
-    pub fn fields(&self) -> &[Vec<u8>] {
-        &self.fields
-    }
-
     /// A field, or nothing where the record has no such field.
     pub fn field(&self, index: usize) -> &[u8] {
         self.fields.get(index).map_or(&[], Vec::as_slice)
@@ -66,19 +61,6 @@ impl Record {
     /// The text from a field on.
     pub fn raw_from(&self, field: usize) -> &[u8] {
         self.starts.get(field).map_or(&[], |&start| &self.raw[start..])
-    }
-
-    /// Fields over more than one line, and their first and last lines.
-    pub fn spans(&self) -> &[(usize, Range<u64>)] {
-        &self.spans
-    }
-
-    /// Forgets its fields, so that a row that waits takes no more memory than its text. What stays is the text from a field on.
-    pub fn keep_text(&mut self, from: usize) {
-        self.fields = Vec::new();
-        self.starts.truncate(from + 1);
-        self.starts.shrink_to_fit();
-        self.raw.shrink_to_fit();
     }
 
     /// Whether there is nothing in it: an empty line, or one of separators.
@@ -91,53 +73,25 @@ impl Record {
 #[derive(Debug)]
 pub enum Unreadable {
     /// The quote that opens on this line isn't closed.
-    Quote { line: u64 },
-    /// The record that begins on this line has no end.
-    Long { line: u64 },
-    /// The header on this line has too many cells.
-    Wide { line: u64 },
-    /// An error of the operating system.
-    Io(io::Error),
+    Quote(u64),
+    /// Anything else, in words.
+    Other(String),
 }
 
 impl From<io::Error> for Unreadable {
     fn from(error: io::Error) -> Self {
-        Self::Io(error)
+        Self::Other(format!("it can't be read: {error}"))
     }
 }
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Quote { line } => write!(
+            Self::Quote(line) => write!(
                 f,
                 "the quote that opens a cell on line {line} isn't closed where the cell ends: close it, or remove it"
             ),
-            Self::Long { line } => write!(f, "the row that begins on line {line} is longer than 1 MiB"),
-            Self::Wide { line } => write!(f, "line {line}: {MANY_CELLS}"),
-            Self::Io(error) => write!(f, "it can't be read: {error}"),
-        }
-    }
-}
-
-/// What ends a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LineEnd {
-    /// `\n`
-    Lf,
-    /// `\r\n`
-    CrLf,
-    /// `\r`
-    Cr,
-}
-
-impl LineEnd {
-    /// Its bytes.
-    pub fn bytes(self) -> &'static [u8] {
-        match self {
-            Self::Lf => b"\n",
-            Self::CrLf => b"\r\n",
-            Self::Cr => b"\r",
+            Self::Other(words) => f.write_str(words),
         }
     }
 }
@@ -147,11 +101,12 @@ pub struct Records<R> {
     input: BufReader<R>,
     separator: u8,
     line: u64,
-    line_end: Option<LineEnd>,
+    /// What ended the first record, if it had an end: `\n`, `\r\n` or `\r`.
+    pub line_end: Option<&'static [u8]>,
     /// The record before ended with a lone carriage return.
     is_torn: bool,
     /// Whether a quote after spaces opens a field.
-    opens_after_spaces: bool,
+    pub opens_after_spaces: bool,
 }
 
 /// Where the reader is in a field.
@@ -175,18 +130,16 @@ const WITHOUT_SPACES: usize = 1_000;
 pub fn opens_after_spaces(text: impl Read, separator: u8) -> bool {
     let mut records = Records::new(text, separator);
     records.opens_after_spaces = true;
-    let mut is_spaced = false;
-    for number in 0.. {
+    let (mut is_spaced, mut read) = (false, 0);
+    while is_spaced || read <= WITHOUT_SPACES {
         match records.read() {
             Ok(Some(record)) if record.fault != Some(MISQUOTED) => is_spaced |= record.is_spaced,
             Ok(None) => return is_spaced,
             _ => return false,
         }
-        if number == WITHOUT_SPACES && !is_spaced {
-            return false;
-        }
+        read += 1;
     }
-    is_spaced
+    false
 }
 
 impl<R: Read> Records<R> {
@@ -200,17 +153,6 @@ impl<R: Read> Records<R> {
             is_torn: false,
             opens_after_spaces: false,
         }
-    }
-
-    /// The same, of a file that may write its quotes after spaces.
-    pub fn opening_after_spaces(mut self, opens_after_spaces: bool) -> Self {
-        self.opens_after_spaces = opens_after_spaces;
-        self
-    }
-
-    /// What ended the first record, if it had an end.
-    pub fn line_end(&self) -> Option<LineEnd> {
-        self.line_end
     }
 
     /// Reads the next record; `None` at the end.
@@ -230,27 +172,28 @@ impl<R: Read> Records<R> {
 
     /// Reads a field. Returns whether the record continues.
     fn read_field(&mut self, record: &mut Record) -> Result<bool, Unreadable> {
-        let opened = self.line;
+        let (opened, start) = (self.line, record.raw.len());
         let (mut field, mut state) = (Vec::new(), State::Start);
-        let start = record.raw.len();
-        let (goes_on, last) = loop {
-            let last = self.line;
+        let continues = loop {
             let Some(byte) = self.next()? else {
                 if state == State::Quoted {
-                    return Err(Unreadable::Quote { line: opened });
+                    return Err(Unreadable::Quote(opened));
                 }
-                break (false, last);
+                break false;
             };
             if state != State::Quoted && matches!(byte, b'\r' | b'\n') {
                 self.end_record(byte, record)?;
-                break (false, last);
+                break false;
             }
             record.raw.push(byte);
             if record.raw.len() > MAX_RECORD {
-                return Err(Unreadable::Long { line: record.line });
+                let line = record.line;
+                return Err(Unreadable::Other(format!(
+                    "the row that begins on line {line} is longer than 1 MiB"
+                )));
             }
             if state != State::Quoted && byte == self.separator {
-                break (true, last);
+                break true;
             }
             state = match (state, byte) {
                 (State::Start, b'"') => State::Quoted,
@@ -276,7 +219,7 @@ impl<R: Read> Records<R> {
                 (State::Closed | State::Done, b' ') if self.opens_after_spaces => State::Done,
                 (State::Closed | State::Done, _) => {
                     if self.line > opened {
-                        return Err(Unreadable::Quote { line: opened });
+                        return Err(Unreadable::Quote(opened));
                     }
                     record.fault.get_or_insert(MISQUOTED);
                     field.push(byte);
@@ -288,7 +231,7 @@ impl<R: Read> Records<R> {
                         self.line += 1;
                     }
                     if self.line - opened >= MAX_LINES || field.len() > MAX_FIELD {
-                        return Err(Unreadable::Quote { line: opened });
+                        return Err(Unreadable::Quote(opened));
                     }
                     State::Quoted
                 }
@@ -298,8 +241,8 @@ impl<R: Read> Records<R> {
                 }
             };
         };
-        if last > opened {
-            record.spans.push((record.fields.len(), opened..last));
+        if field.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+            record.spans.push((record.fields.len(), opened));
         }
         if record.fields.len() < MAX_CELLS {
             record.fields.push(field);
@@ -307,24 +250,23 @@ impl<R: Read> Records<R> {
         } else {
             record.fault.get_or_insert(MANY_CELLS);
         }
-        Ok(goes_on)
+        Ok(continues)
     }
 
     fn end_record(&mut self, byte: u8, record: &mut Record) -> Result<(), Unreadable> {
         self.line += 1;
-        let line_end = match byte {
-            b'\n' => LineEnd::Lf,
+        let line_end: &[u8] = match byte {
+            b'\n' => b"\n",
             _ if self.peek()? == Some(b'\n') => {
                 self.next()?;
-                LineEnd::CrLf
+                b"\r\n"
             }
-            _ => LineEnd::Cr,
+            _ => b"\r",
         };
-        if line_end == LineEnd::Cr && *self.line_end.get_or_insert(line_end) != LineEnd::Cr {
+        if *self.line_end.get_or_insert(line_end) != b"\r" && line_end == b"\r" {
             self.is_torn = true;
             record.fault.get_or_insert(TORN);
         }
-        self.line_end.get_or_insert(line_end);
         Ok(())
     }
 
@@ -395,7 +337,7 @@ mod tests {
             (&lines, 2),
         ] {
             assert!(
-                matches!(read(text), Err(Unreadable::Quote { line: found }) if found == line),
+                matches!(read(text), Err(Unreadable::Quote(found)) if found == line),
                 "{text:?}"
             );
         }
@@ -407,16 +349,17 @@ mod tests {
     fn a_record_without_an_end_does_not_fill_the_memory() {
         let of = |length: usize| read(&format!("a\n{}", "b,".repeat(length / 2)));
         assert!(of(1_048_576).is_ok());
-        assert!(matches!(of(1_048_578), Err(Unreadable::Long { line: 2 })));
+        let long = of(1_048_578).unwrap_err();
+        assert_eq!(long.to_string(), "the row that begins on line 2 is longer than 1 MiB");
     }
 
     #[test]
     fn of_a_row_with_too_many_cells_only_the_text_is_kept() {
         let of = |commas: usize| read(&format!("{}\nnext\n", ",".repeat(commas))).unwrap();
-        assert_eq!((of(16_383)[0].fault, of(16_383)[0].fields().len()), (None, 16_384));
+        assert_eq!((of(16_383)[0].fault, of(16_383)[0].fields.len()), (None, 16_384));
         for commas in [16_384, 1_000_000] {
             let read = of(commas);
-            assert_eq!((read[0].fault, read[0].fields().len()), (Some(MANY_CELLS), 16_384));
+            assert_eq!((read[0].fault, read[0].fields.len()), (Some(MANY_CELLS), 16_384));
             assert_eq!((read[0].raw.len(), read[1].line), (commas, 2));
         }
     }
@@ -443,7 +386,8 @@ mod tests {
         let many = |rows: usize| format!("{}a, \"b\"\n", "a,b\n".repeat(rows));
         assert!(opens_after_spaces(many(1_000).as_bytes(), b','));
         assert!(!opens_after_spaces(many(1_001).as_bytes(), b','));
-        let mut records = Records::new(&b"a,  \"b, \"\"c\"\"\" , d\n"[..], b',').opening_after_spaces(true);
+        let mut records = Records::new(&b"a,  \"b, \"\"c\"\"\" , d\n"[..], b',');
+        records.opens_after_spaces = true;
         let record = records.read().unwrap().unwrap();
         assert_eq!(record.fields, [&b"a"[..], b"b, \"c\"", b" d"]);
         assert_eq!(record.fault, None);
@@ -457,8 +401,8 @@ mod tests {
         assert_eq!(record.raw, b"\"3\",\"why \"\"so\"\"\", \"a \"b\"\" ,\"c\nd\"");
         assert_eq!(record.raw_from(2), b" \"a \"b\"\" ,\"c\nd\"");
         assert_eq!(record.raw_from(9), b"");
-        assert_eq!(record.spans(), [(3, 1..2)]);
+        assert_eq!(record.spans, [(3, 1)]);
         // The last record of a file may have no line end.
-        assert_eq!(read("a\n\"b\nc\"").unwrap()[1].spans(), [(0, 2..3)]);
+        assert_eq!(read("a\n\"b\nc\"").unwrap()[1].spans, [(0, 2)]);
     }
 }

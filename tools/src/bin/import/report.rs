@@ -3,15 +3,14 @@
 use std::{
     collections::BTreeMap,
     env,
+    path::Path,
     time::{Duration, Instant},
 };
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-
 use tools::note;
 
 use crate::{
-    options::{DEFAULT_GIVE_UP_AFTER, Options},
     rejects::Rejects,
     sender::Outcome,
     table::{Row, Table},
@@ -26,45 +25,16 @@ const MOST_REASONS: usize = 10;
 const MOST_SPLITS: usize = 20;
 /// The bar's width. The line of progress beside it fits on a terminal of 80 columns.
 const BAR: &str = "{bar:10} {wide_msg}";
-
-/// How many rows there were, and their results.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
-    created: u64,
-    existing: u64,
-    conflicts: u64,
-    rejected: u64,
-    not_sent: u64,
-}
-
-impl Counts {
-    fn add(&mut self, outcome: &Outcome) {
-        *match outcome {
-            Outcome::Created => &mut self.created,
-            Outcome::Existing => &mut self.existing,
-            Outcome::Conflict(_) => &mut self.conflicts,
-            Outcome::Rejected(_) => &mut self.rejected,
-            Outcome::NotSent(_) => &mut self.not_sent,
-        } += 1;
-    }
-
-    fn all(self) -> u64 {
-        self.created + self.existing + self.not_in()
-    }
-
-    /// How many rows were not imported.
-    fn not_in(self) -> u64 {
-        self.conflicts + self.rejected + self.not_sent
-    }
-}
+/// The results of rows. The first two are those that are in.
+const RESULTS: [&str; 5] = ["created", "existing", "conflicts", "rejected", "not sent"];
 
 /// Notes about rows that are stored.
 #[derive(Default)]
 pub struct Notices {
     cleaned: BTreeMap<&'static str, u64>,
-    /// Lines, and the names stored for them.
-    split_differently: Vec<(u64, String)>,
-    split_differently_more: u64,
+    /// The names that are split differently from the columns, the first ones with their lines.
+    splits: u64,
+    shown_splits: Vec<String>,
 }
 
 impl Notices {
@@ -73,48 +43,44 @@ impl Notices {
         for what in &row.cleaned {
             *self.cleaned.entry(what).or_default() += 1;
         }
-        if let Some(split) = &row.split_differently {
-            if self.split_differently.len() < MOST_SPLITS {
-                self.split_differently.push((row.line, split.clone()));
-            } else {
-                self.split_differently_more += 1;
+        if let Ok(contact) = &row.contact
+            && contact.is_split_differently
+        {
+            self.splits += 1;
+            if self.shown_splits.len() < MOST_SPLITS {
+                self.shown_splits
+                    .push(format!("  line {}: {}", row.line, contact.split()));
             }
         }
     }
 
-    /// Prints what was cleaned.
-    pub fn say_cleaned(&self) {
-        if !self.cleaned.is_empty() {
-            let what: Vec<String> = self
-                .cleaned
-                .iter()
-                .map(|(what, cells)| format!("{what} ({})", count(*cells, "cell")))
-                .collect();
-            say(format_args!("Cleaned: {}.", what.join(", ")));
-        }
+    /// What was cleaned: a line, if anything was.
+    pub fn cleaned(&self) -> Option<String> {
+        let cleaned = self
+            .cleaned
+            .iter()
+            .map(|(what, cells)| format!("{what} ({})", count(*cells, "cell")));
+        let cleaned = cleaned.collect::<Vec<_>>().join(", ");
+        (!cleaned.is_empty()).then(|| format!("Cleaned: {cleaned}."))
     }
 
     /// What is stored where the columns said something else: a line each.
-    fn split_differently(&self) -> Vec<String> {
-        let names = self.split_differently.len() as u64 + self.split_differently_more;
-        let title = format!("Split differently from the columns, {}:", count(names, "name"));
-        let lines = self
-            .split_differently
-            .iter()
-            .map(|(line, split)| format!("  line {line}: {split}"));
-        let more = (self.split_differently_more > 0)
-            .then(|| format!("  and {}", HumanCount(self.split_differently_more)) + " more");
-        let all = [title].into_iter().chain(lines).chain(more);
-        all.take(if names == 0 { 0 } else { usize::MAX }).collect()
+    fn splits(&self) -> Vec<String> {
+        let title = format!("Split differently from the columns, {}:", count(self.splits, "name"));
+        let more = self.splits - self.shown_splits.len() as u64;
+        let mut lines = self.shown_splits.clone();
+        lines.splice(..0, (self.splits > 0).then_some(title));
+        lines.extend((more > 0).then(|| format!("  and {} more", HumanCount(more))));
+        lines
     }
 }
 
 /// The results of the rows so far.
 pub struct Report<'a> {
     table: &'a Table,
-    options: &'a Options,
+    file: &'a Path,
     rows: u64,
-    counts: Counts,
+    counts: [u64; RESULTS.len()],
     /// Why rows were rejected, and how many for each reason.
     reasons: BTreeMap<String, u64>,
     notices: Notices,
@@ -128,17 +94,17 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// An empty report on this many rows.
-    pub fn new(table: &'a Table, options: &'a Options, rows: u64) -> Self {
+    /// An empty report on this many rows of a file.
+    pub fn new(table: &'a Table, file: &'a Path, rows: u64) -> Self {
         let bar = ProgressBar::new(rows);
         if let Ok(style) = ProgressStyle::with_template(BAR) {
             bar.set_style(style);
         }
         Self {
             table,
-            options,
+            file,
             rows,
-            counts: Counts::default(),
+            counts: [0; RESULTS.len()],
             reasons: BTreeMap::new(),
             notices: Notices::default(),
             rejects: Rejects::new(table),
@@ -155,30 +121,35 @@ impl<'a> Report<'a> {
     ///
     /// The row can't be written, so the import has to stop.
     pub fn row(&mut self, row: &Row, outcome: &Outcome) -> Result<(), String> {
-        let written = match outcome {
-            Outcome::Created | Outcome::Existing => {
-                self.notices.add(row);
-                Ok(())
-            }
-            Outcome::Conflict(reason) | Outcome::Rejected(reason) | Outcome::NotSent(reason) => {
-                self.rejects.write(row, reason)
-            }
+        let (result, reason) = match outcome {
+            Outcome::Created => (0, None),
+            Outcome::Existing => (1, None),
+            Outcome::Conflict(reason) => (2, Some(reason)),
+            Outcome::Rejected(reason) => (3, Some(reason)),
+            Outcome::NotSent(reason) => (4, Some(reason)),
         };
-        self.counts.add(outcome);
+        self.counts[result] += 1;
         if let Outcome::Rejected(reason) = outcome {
             add_reason(&mut self.reasons, reason);
         }
-        written
+        let Some(reason) = reason else {
+            self.notices.add(row);
+            return Ok(());
+        };
+        self.rejects.write(row, reason)
+    }
+
+    /// How many rows were not imported.
+    fn not_in(&self) -> u64 {
+        self.counts[2..].iter().sum()
     }
 
     /// Shows how many rows have a result, written or not, and the error that the others wait for.
     pub fn tick(&mut self, done: u64, trouble: Option<(String, Duration)>) {
-        let left = trouble.as_ref().map(|(_, left)| *left);
-        let line = progress(done, self.rows, self.began.elapsed(), self.counts.not_in(), left);
-        let trouble = trouble.map(|(trouble, _)| trouble);
+        let (trouble, left) = trouble.unzip();
+        let line = progress(done, self.rows, self.began.elapsed(), self.not_in(), left);
         if self.bar.is_hidden() {
-            let since_last_line = self.last_line.map(|last| last.elapsed());
-            if since_last_line.is_none_or(|since| since >= LINE_EVERY) {
+            if self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY) {
                 self.last_line = Some(Instant::now());
                 note([line].into_iter().chain(trouble).collect::<Vec<_>>().join(": "));
             }
@@ -197,45 +168,36 @@ impl<'a> Report<'a> {
     ///
     /// # Errors
     ///
-    /// The counts don't add up, which would be a defect here, or the file has changed since it was checked.
-    pub fn finish(mut self, read: u64, stopped: Option<&str>) -> Result<bool, String> {
+    /// The file has changed since it was checked.
+    pub fn finish(mut self, stopped: Option<&str>) -> Result<bool, String> {
         self.bar.finish_and_clear();
-        let counts = self.counts;
-        say(format_args!("{} of {}", count(read, "row"), self.table.input.shown()));
-        for (what, number) in [
-            ("created", counts.created),
-            ("existing", counts.existing),
-            ("conflicts", counts.conflicts),
-            ("rejected", counts.rejected),
-            ("not sent", counts.not_sent),
-        ] {
-            say(format_args!("{what:>11}  {}", HumanCount(number)));
+        let read = self.counts.iter().sum();
+        say(format_args!("{} of {}", count(read, "row"), self.table.input.shown));
+        for (result, number) in RESULTS.iter().zip(self.counts) {
+            say(format_args!("{result:>11}  {}", HumanCount(number)));
         }
         for (reason, rows) in &self.reasons {
             say(format_args!("Rejected, {}: {reason}.", count(*rows, "row")));
         }
-        self.notices.say_cleaned();
-        self.notices.split_differently().iter().for_each(say);
+        self.notices
+            .cleaned()
+            .into_iter()
+            .chain(self.notices.splits())
+            .for_each(say);
         if let Some(reason) = stopped {
             say(format_args!("The import stopped: {}.", reason.trim_end_matches('.')));
         }
         let files = self.rejects.finish();
         if !files.is_empty() {
             say("The other rows are in a file, each with its line and the reason. To import them once they are fixed:");
-            for path in &files {
-                say(format_args!("  {}", self.command(&path.to_string_lossy())));
+            for file in &files {
+                say(format_args!("  {}", self.command(file)));
             }
         }
         if let Some((reason, unwritten)) = self.rejects.broken() {
+            let rows = count(*unwritten, "row");
             say(format_args!(
-                "{reason}. {} could not be written to it: run the same import again.",
-                count(unwritten, "row")
-            ));
-        }
-        if counts.all() != read {
-            return Err(format!(
-                "This is a defect of the import: it read {read} rows and has results for {}.",
-                counts.all()
+                "{reason}. {rows} could not be written to it: run the same import again."
             ));
         }
         if read != self.rows {
@@ -244,32 +206,22 @@ impl<'a> Report<'a> {
                 self.rows
             ));
         }
-        Ok(counts.not_in() == 0)
+        Ok(self.not_in() == 0)
     }
 
     /// The command that imports another file in the same way.
-    fn command(&self, file: &str) -> String {
-        let program = env::args().next().unwrap_or_else(|| "import".to_owned());
-        let mut words = vec![program, file.to_owned()];
-        let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
-        let options = self.options;
-        if let Some(url) = &options.url {
-            option("--url", url.as_str().trim_end_matches("/api/contacts"));
-        }
-        if let Some(workspace) = options.workspace {
-            option("--workspace", &workspace.to_string());
-        }
-        for (name, title) in options.columns.arguments() {
-            option(name, title);
-        }
-        if let Some(label) = &options.encoding {
-            option("--encoding", &label.name);
-        }
-        if options.give_up_after != DEFAULT_GIVE_UP_AFTER {
-            option("--give-up-after", &format!("{}s", options.give_up_after.as_secs()));
-        }
-        words.extend(options.yes.then(|| "--yes".to_owned()));
-        words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    fn command(&self, file: &Path) -> String {
+        let words = env::args_os().map(|word| {
+            if word == self.file {
+                file.as_os_str().to_owned()
+            } else {
+                word
+            }
+        });
+        words
+            .map(|word| quoted(&word.to_string_lossy()).into_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 }
 
@@ -304,7 +256,6 @@ fn progress(done: u64, rows: u64, elapsed: Duration, not_in: u64, retrying: Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::Record;
 
     #[test]
     fn progress_has_the_rate_and_the_time_left() {
@@ -338,31 +289,5 @@ mod tests {
         }
         assert_eq!(reasons.len(), 10);
         assert!((0..10).all(|number| reasons[&format!("reason {number}")] == 2));
-    }
-
-    #[test]
-    fn of_many_names_that_are_split_differently_twenty_are_listed() {
-        let lines = |rows: u64| {
-            let mut notices = Notices::default();
-            for line in 1..=rows {
-                notices.add(&Row {
-                    line,
-                    original: line,
-                    record: Record::default(),
-                    cleaned: Vec::new(),
-                    split_differently: Some("first name \"Mary\"".to_owned()),
-                });
-            }
-            notices.split_differently()
-        };
-        assert_eq!(lines(0), [""; 0]);
-        let one = [
-            "Split differently from the columns, 1 name:",
-            "  line 1: first name \"Mary\"",
-        ];
-        assert_eq!(lines(1), one);
-        assert_eq!(lines(20).len(), 21);
-        assert_eq!(lines(22).len(), 22);
-        assert_eq!(lines(22)[21], "  and 2 more");
     }
 }

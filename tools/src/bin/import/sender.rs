@@ -7,7 +7,7 @@ use std::{
 
 use reqwest::{
     Client, Response, StatusCode, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
 use serde_json::Value;
@@ -34,14 +34,12 @@ const MAX_BACKOFF: Duration = Duration::from_secs(20);
 const MAX_THROTTLED_BACKOFF: Duration = Duration::from_secs(2);
 /// The longest pause, whatever the service asks for.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
-/// How many times a row is sent to a service that has not responded yet: the URL may be wrong.
-const ATTEMPTS_UNANSWERED: u32 = 5;
-/// How many times a row is sent that gets a 500: a defect that this row causes is not transient.
-const ATTEMPTS_FAILED: u32 = 5;
-/// After this many failures, a row counts as failing.
-const FAILURES_OF_A_ROW: u32 = 3;
-/// If this many rows are failing, with no other result in between, the rows aren't the cause.
-const FAILING_ROWS: u32 = 3;
+/// How many times a row is sent to a service that has not responded yet: the URL may be wrong. And how many times to one that
+/// responds with 500: a defect that this row causes is not transient.
+const ATTEMPTS: u32 = 5;
+/// After this many failures, a row counts as failing. If as many rows are failing, with no other result in between, the rows
+/// aren't the cause.
+const FAILURES: u32 = 3;
 /// The largest response: it is a message or a contact.
 const MAX_BODY: usize = 64 * 1024;
 
@@ -63,12 +61,8 @@ pub enum Outcome {
 /// What an attempt means for the next one.
 enum Verdict {
     Done(Outcome),
-    /// A transient error.
-    Again {
-        trouble: String,
-        retry_after: Option<Duration>,
-        max_backoff: Duration,
-    },
+    /// A transient error, the longest backoff for it, and the pause that the service asks for.
+    Again(String, Duration, Duration),
     /// The service failed.
     Failed(String),
     /// An error that every other row would get too.
@@ -89,7 +83,6 @@ pub struct Sender {
     client: Client,
     url: Url,
     workspace: String,
-    authorization: HeaderValue,
     give_up_after: Duration,
     permits: Semaphore,
     /// When a row last had a result from the service, or when the import began.
@@ -109,7 +102,14 @@ impl Sender {
     pub fn new(url: Url, workspace: String, give_up_after: Duration, key: &str) -> Result<Self, String> {
         // An error says that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut authorization = HeaderValue::try_from(format!("Bearer {key}")).map_err(|error| error.to_string())?;
+        authorization.set_sensitive(true);
+        let json = HeaderValue::from_static("application/json");
         let mut client = Client::builder()
+            .default_headers(HeaderMap::from_iter([
+                (AUTHORIZATION, authorization),
+                (CONTENT_TYPE, json),
+            ]))
             .timeout(REQUEST_TIMEOUT)
             // The key must not follow a redirect to another server.
             .redirect(Policy::none());
@@ -117,16 +117,11 @@ impl Sender {
             // A proxy would see the key; for https it sees an encrypted tunnel.
             client = client.no_proxy();
         }
-        let client = client
-            .build()
-            .map_err(|error| format!("The HTTP client can't be created: {}", causes(&error)))?;
-        let mut authorization = HeaderValue::try_from(format!("Bearer {key}")).map_err(|error| error.to_string())?;
-        authorization.set_sensitive(true);
+        let unusable = |error| format!("The HTTP client can't be created: {}", causes(&error));
         Ok(Self {
-            client,
+            client: client.build().map_err(unusable)?,
             url,
             workspace,
-            authorization,
             give_up_after,
             permits: Semaphore::new(CONCURRENCY_AT_FIRST),
             last_good: Cell::new(Instant::now()),
@@ -140,10 +135,8 @@ impl Sender {
 
     /// Sends no new request. Requests in progress may finish.
     pub fn stop(&self, reason: &str) {
-        self.ending.send_if_modified(|ending| {
-            let is_first = ending.reason.is_none();
+        self.ending.send_modify(|ending| {
             ending.reason.get_or_insert_with(|| reason.to_owned());
-            is_first
         });
     }
 
@@ -159,8 +152,12 @@ impl Sender {
 
     /// The current error, and the time until it ends the import.
     pub fn trouble(&self) -> Option<(String, Duration)> {
-        let left = self.give_up_after.saturating_sub(self.last_good.get().elapsed());
-        self.trouble.borrow().clone().map(|trouble| (trouble, left))
+        self.trouble.borrow().clone().map(|trouble| (trouble, self.left()))
+    }
+
+    /// The time until a service that accepts no row ends the import.
+    fn left(&self) -> Duration {
+        self.give_up_after.saturating_sub(self.last_good.get().elapsed())
     }
 
     /// Sends a row until its result is known.
@@ -184,7 +181,7 @@ impl Sender {
                     return Outcome::NotSent("sent, but the import stopped before the response arrived: import the row again".to_owned());
                 }
             };
-            let (trouble, retry_after, max_backoff) = match verdict {
+            let (trouble, pause) = match verdict {
                 Verdict::Done(outcome) => {
                     self.row_was_taken();
                     return outcome;
@@ -196,23 +193,20 @@ impl Sender {
                 Verdict::Failed(reason) => {
                     failures += 1;
                     self.row_failed(failures, &reason);
-                    if failures == ATTEMPTS_FAILED {
+                    if failures == ATTEMPTS {
                         return Outcome::Rejected(format!("the service failed (500) {failures} times"));
                     }
-                    ("the service fails (500)".to_owned(), None, MAX_BACKOFF)
+                    ("the service fails (500)".to_owned(), backoff(attempts, MAX_BACKOFF))
                 }
-                Verdict::Again {
+                Verdict::Again(trouble, longest, retry_after) => (
                     trouble,
-                    retry_after,
-                    max_backoff,
-                } => (trouble, retry_after, max_backoff),
+                    backoff(attempts, longest).max(retry_after.min(MAX_RETRY_AFTER)),
+                ),
             };
             self.give_up_in_time(attempts, &trouble);
             self.trouble.replace(Some(trouble));
-            let left = self.give_up_after.saturating_sub(self.last_good.get().elapsed());
-            let pause = backoff(attempts, max_backoff).max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER));
             tokio::select! {
-                () = sleep(pause.min(left)) => {}
+                () = sleep(pause.min(self.left())) => {}
                 _ = ending.wait_for(|ending| ending.reason.is_some()) => {}
             }
         }
@@ -228,18 +222,18 @@ impl Sender {
     }
 
     fn row_failed(&self, failures: u32, reason: &str) {
-        if failures == FAILURES_OF_A_ROW {
-            self.failing_rows.set(self.failing_rows.get() + 1);
-            if self.failing_rows.get() == FAILING_ROWS {
+        if failures == FAILURES {
+            self.failing_rows.update(|rows| rows + 1);
+            if self.failing_rows.get() == FAILURES {
                 self.stop(&format!("the service fails on every row (500): {reason}"));
             }
         }
     }
 
     fn give_up_in_time(&self, attempts: u32, trouble: &str) {
-        if !self.has_answered.get() && attempts >= ATTEMPTS_UNANSWERED {
+        if !self.has_answered.get() && attempts >= ATTEMPTS {
             self.stop(&format!("{} doesn't respond: {trouble}", self.url));
-        } else if self.last_good.get().elapsed() >= self.give_up_after {
+        } else if self.left().is_zero() {
             let long = time(self.give_up_after);
             self.stop(&format!(
                 "the service has accepted no row for {long} (--give-up-after): {trouble}"
@@ -248,40 +242,29 @@ impl Sender {
     }
 
     async fn attempt(&self, body: String) -> Verdict {
-        let request = self
-            .client
-            .post(self.url.clone())
-            .header(AUTHORIZATION, &self.authorization)
-            .header(CONTENT_TYPE, "application/json")
-            .body(body);
-        let again = |error: reqwest::Error| Verdict::Again {
-            trouble: shortened(&causes(&error.without_url())),
-            retry_after: None,
-            max_backoff: MAX_BACKOFF,
+        let verdict = async {
+            let response = self.client.post(self.url.clone()).body(body).send().await?;
+            let verdict = verdict(response).await?;
+            self.has_answered.set(true);
+            Ok(verdict)
         };
-        match request.send().await {
-            Ok(response) => verdict(response).await.map_or_else(again, |verdict| {
-                self.has_answered.set(true);
-                verdict
-            }),
-            Err(error) => again(error),
-        }
+        verdict.await.unwrap_or_else(|error: reqwest::Error| {
+            Verdict::Again(shortened(&causes(&error.without_url())), MAX_BACKOFF, Duration::ZERO)
+        })
     }
 }
 
 async fn verdict(mut response: Response) -> reqwest::Result<Verdict> {
     let status = response.status();
-    let retry_after = response
-        .headers()
-        .get(RETRY_AFTER)
+    let retry_after = response.headers().get(RETRY_AFTER);
+    let retry_after = retry_after
         .and_then(|value| value.to_str().ok()?.parse().ok())
-        .map(Duration::from_secs);
+        .map_or(Duration::ZERO, Duration::from_secs);
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
+    while let Some(chunk) = response.chunk().await?
+        && body.len() <= MAX_BODY
+    {
         body.extend_from_slice(&chunk);
-        if body.len() > MAX_BODY {
-            break;
-        }
     }
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let message = |member: &str| body[member].as_str().map(shortened).filter(|text| !text.is_empty());
@@ -290,6 +273,7 @@ async fn verdict(mut response: Response) -> reqwest::Result<Verdict> {
             .or_else(|| message("message"))
             .unwrap_or_else(|| status.to_string())
     };
+    let again = |longest| Verdict::Again(format!("the service responds with {status}"), longest, retry_after);
     Ok(match status {
         // Many web servers respond to any request with 200.
         StatusCode::OK | StatusCode::CREATED if body.get("resolutionStatus").is_none() => Verdict::Stop(format!(
@@ -302,16 +286,8 @@ async fn verdict(mut response: Response) -> reqwest::Result<Verdict> {
         }
         StatusCode::CONFLICT => Verdict::Done(Outcome::Conflict(format!("the service says: {}", reason()))),
         StatusCode::INTERNAL_SERVER_ERROR => Verdict::Failed(reason()),
-        StatusCode::TOO_MANY_REQUESTS => Verdict::Again {
-            trouble: format!("the service responds with {status}"),
-            retry_after,
-            max_backoff: MAX_THROTTLED_BACKOFF,
-        },
-        status if status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() => Verdict::Again {
-            trouble: format!("the service responds with {status}"),
-            retry_after,
-            max_backoff: MAX_BACKOFF,
-        },
+        StatusCode::TOO_MANY_REQUESTS => again(MAX_THROTTLED_BACKOFF),
+        status if status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() => again(MAX_BACKOFF),
         // 401, 403, 404 and every other status that means a wrong key, workspace or URL.
         _ => Verdict::Stop(format!("the service responded with {}: {}", status.as_u16(), reason())),
     })

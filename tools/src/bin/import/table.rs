@@ -1,23 +1,21 @@
 //! The file as a table: its rows as contacts.
 
-use std::{
-    io::{self, Read},
-    ops::Range,
-};
+use std::{fmt::Display, io::Read};
 
-use create_contact::new_contact::{InvalidBody, NewContact};
+use create_contact::{email::Email, name::Name};
 use serde_json::{Value, json};
 
 use crate::{
     clean::{self, Kind},
-    columns::{self, Column, Columns},
+    columns::{self, Column},
     header::{Header, SEPARATORS},
     input::Input,
     names::{Parts, Text, other_half, with_comma},
     options::ColumnOptions,
     placeholders::is_placeholder,
-    records::{LineEnd, Record, Records, Unreadable, opens_after_spaces},
-    titles::{Role, is_last_first},
+    records::{Record, Records, Unreadable, opens_after_spaces},
+    terminal::count,
+    titles::Role,
 };
 
 /// The columns that a file of rejected rows has before those of its input. They come first, because a row with too many
@@ -34,13 +32,8 @@ const CONTRADICTION: &str = "the full name doesn't have the first name in it: co
 pub struct Table {
     /// The file.
     pub input: Input,
-    /// What separates its columns.
-    pub separator: u8,
-    /// What ends its rows.
-    pub line_end: LineEnd,
     /// Its header.
-    pub header: Record,
-    columns: Columns,
+    pub header: Header,
     opens_after_spaces: bool,
 }
 
@@ -50,35 +43,38 @@ pub struct Row {
     pub line: u64,
     /// The line that it had in the first file, if this one has the rejected rows of another.
     pub original: u64,
-    /// The row as it is in the file.
-    pub record: Record,
+    /// Its text in the file, without the columns that a file of rejected rows adds.
+    pub text: Vec<u8>,
     /// What was cleaned in it.
     pub cleaned: Vec<&'static str>,
-    /// First and last name as they are stored, if the service splits the name in a different place than the columns.
-    pub split_differently: Option<String>,
+    /// The contact, or why there is none.
+    pub contact: Result<Contact, String>,
 }
 
 /// What is sent of a row.
 pub struct Contact {
     text: String,
-    is_split_differently: bool,
-    /// The contact that the service will make from it.
-    pub parsed: NewContact,
+    /// The service splits the name in a different place than the columns.
+    pub is_split_differently: bool,
+    /// The name that the service will make from it.
+    pub name: Name,
+    /// The address.
+    pub email: Email,
 }
 
 impl Contact {
     /// First and last name as they are stored, for people.
     pub fn split(&self) -> String {
-        let name = &self.parsed.name;
-        match name.last() {
-            Some(last) => format!("first name \"{}\", last name \"{last}\"", name.first()),
-            None => format!("first name \"{}\", no last name", name.first()),
+        let first = self.name.first();
+        match self.name.last() {
+            Some(last) => format!("first name \"{first}\", last name \"{last}\""),
+            None => format!("first name \"{first}\", no last name"),
         }
     }
 
     /// The request's body.
     pub fn body(&self, workspace: &str) -> Value {
-        json!({ "workspaceId": workspace, "name": self.text, "email": self.parsed.email.as_str() })
+        json!({ "workspaceId": workspace, "name": self.text, "email": self.email.as_str() })
     }
 }
 
@@ -90,14 +86,11 @@ impl Table {
     /// A helpful message, if there is no header.
     pub fn find(input: Input, options: &ColumnOptions) -> Result<Self, String> {
         let header = Header::find(&input, options)?;
-        let text = input.text();
+        let opens_after_spaces = opens_after_spaces(input.text()?, header.separator);
         Ok(Self {
-            opens_after_spaces: text.is_ok_and(|text| opens_after_spaces(text, header.separator)),
             input,
-            separator: header.separator,
-            line_end: header.line_end,
-            header: header.record,
-            columns: header.columns,
+            header,
+            opens_after_spaces,
         })
     }
 
@@ -107,249 +100,190 @@ impl Table {
     ///
     /// It can't be read to its end, has no rows, or only half of the names: a message.
     pub fn check(&self) -> Result<u64, String> {
+        let (shown, columns) = (&self.input.shown, &self.header.columns);
         let mut rows = 0;
-        let mut candidates = vec![
-            false;
-            if self.columns.missing.is_some() {
-                self.header.fields().len()
-            } else {
-                0
-            }
-        ];
-        for row in self.rows() {
-            let (row, _) = row.map_err(|error| format!("{}: {error}. Nothing was sent.", self.input.shown()))?;
+        let mut candidates: Vec<&Column> = Vec::new();
+        let mut unused: Vec<&Column> = columns.unused.iter().collect();
+        unused.retain(|column| columns.missing.is_some() && column.index >= self.own_columns());
+        for record in self.row_records()? {
+            let record = record.map_err(|error| format!("{shown}: {error}. Nothing was sent."))?;
             rows += 1;
-            for (is_candidate, field) in candidates.iter_mut().zip(row.record.fields()) {
-                *is_candidate |= may_be_name(field);
-            }
+            candidates.extend(unused.extract_if(.., |column| may_be_name(record.field(column.index))));
         }
+        candidates.sort_by_key(|column| column.index);
         if rows == 0 {
-            return Err(format!(
-                "{} has a header on line {}, but no rows.",
-                self.input.shown(),
-                self.header.line
-            ));
+            let line = self.header.record.line;
+            return Err(format!("{shown} has a header on line {line}, but no rows."));
         }
-        let unused = self
-            .columns
-            .unused
-            .iter()
-            .filter(|column| column.index >= self.own_columns());
-        let candidates: Vec<&Column> = unused
-            .filter(|column| candidates.get(column.index) == Some(&true))
-            .collect();
         if !candidates.is_empty() {
-            return Err(format!(
-                "{}: {}",
-                self.input.shown(),
-                self.columns.question(&candidates)
-            ));
+            return Err(format!("{shown}: {}", columns.question(&candidates)));
         }
         Ok(rows)
     }
 
     /// The records of a text in this table's format.
     pub fn records<R: Read>(&self, text: R) -> Records<R> {
-        Records::new(text, self.separator).opening_after_spaces(self.opens_after_spaces)
+        let mut records = Records::new(text, self.header.separator);
+        records.opens_after_spaces = self.opens_after_spaces;
+        records
     }
 
-    /// The rows that aren't blank, each with its contact or the reason why there is none. Ends after the first error.
-    pub fn rows(&self) -> impl Iterator<Item = Result<(Row, Result<Contact, String>), Unreadable>> + '_ {
-        let mut records = self.input.text().map(|text| self.records(text));
-        let mut ended = false;
-        std::iter::from_fn(move || {
-            while !ended {
-                let record = match &mut records {
-                    Ok(records) => records.read(),
-                    Err(error) => Err(Unreadable::Io(io::Error::new(error.kind(), error.to_string()))),
-                };
-                let row = match record {
-                    Ok(None) => return None,
-                    Ok(Some(record)) if record.line <= self.header.line || record.is_blank() => continue,
-                    Ok(Some(record)) => match self.swallowing_quote(&record) {
-                        Some(line) => Err(Unreadable::Quote { line }),
-                        None => Ok(self.row(record)),
-                    },
-                    Err(error) => Err(error),
-                };
-                ended = row.is_err();
-                return Some(row);
-            }
-            None
-        })
+    /// The rows that aren't blank. Ends before the first error, which [`Self::check`] has reported.
+    pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
+        let records = self.row_records().into_iter().flatten().map_while(Result::ok);
+        records.map(|record| self.row(&record))
+    }
+
+    /// The records below the header that aren't blank.
+    fn row_records(&self) -> Result<impl Iterator<Item = Result<Record, Unreadable>> + '_, String> {
+        let mut records = self.records(self.input.text()?);
+        let records = std::iter::from_fn(move || records.read().transpose());
+        Ok(records.filter_map(|record| match record {
+            Ok(record) if record.line <= self.header.record.line || record.is_blank() => None,
+            Ok(record) => Some(match self.swallowing_quote(&record) {
+                Some(line) => Err(Unreadable::Quote(line)),
+                None => Ok(record),
+            }),
+            error => Some(error),
+        }))
     }
 
     /// What the file is, and what its columns are taken for: two lines.
     pub fn shown(&self, rows: u64) -> String {
-        let separators = SEPARATORS.iter().find(|(separator, _)| *separator == self.separator);
-        let header = match self.header.line {
+        let separators = SEPARATORS
+            .iter()
+            .find(|(separator, _)| *separator == self.header.separator);
+        let header = match self.header.record.line {
             1 => "header on line 1".to_owned(),
             line => format!("header on line {line}, the lines above it are skipped"),
         };
         format!(
             "{}: {}, {}, separated by {}, {header}.\nColumns: {}",
-            self.input.shown(),
-            crate::terminal::count(rows, "row"),
+            self.input.shown,
+            count(rows, "row"),
             self.input.encoding_shown(),
             separators.map_or("another character", |(_, name)| name),
-            self.columns.shown(),
+            self.header.columns.shown(),
         )
     }
 
-    /// Whether the file has the rejected rows of another.
-    pub fn is_rejected(&self) -> bool {
-        let title = |index| columns::shown(self.header.field(index));
-        title(0) == REJECTED_COLUMNS[0] && title(1) == REJECTED_COLUMNS[1]
-    }
-
-    /// Where the columns of the first file begin.
+    /// Where the columns of the first file begin, if this one has the rejected rows of another.
     pub fn own_columns(&self) -> usize {
-        if self.is_rejected() { REJECTED_COLUMNS.len() } else { 0 }
+        let titles = [0, 1].map(|index| columns::shown(self.header.record.field(index)));
+        if titles == REJECTED_COLUMNS {
+            REJECTED_COLUMNS.len()
+        } else {
+            0
+        }
     }
 
     /// The line of a quote that opens a cell with whole rows in it: it was closed by the quote of another cell. Such a row is a
     /// line within the cell that has the header's number of fields, and an address where the header has it.
     fn swallowing_quote(&self, record: &Record) -> Option<u64> {
-        let width = self.header.fields().len();
-        let email = self.columns.emails.first()?.index;
+        let width = self.header.record.fields.len();
+        let email = self.header.columns.emails.first()?.index;
         let is_row = |line: &[u8]| {
-            let fields: Vec<&[u8]> = line.trim_ascii_end().split(|&byte| byte == self.separator).collect();
+            let separator = |byte: &u8| *byte == self.header.separator;
+            let fields: Vec<&[u8]> = line.trim_ascii_end().split(separator).collect();
             fields.len() == width && clean::is_address(fields[email])
         };
-        let swallows = |(field, _): &&(usize, Range<u64>)| {
-            let mut lines = record.field(*field).split(|byte| matches!(byte, b'\r' | b'\n'));
-            lines.next();
-            lines.any(is_row)
+        let swallows = |(field, _): &&(usize, u64)| {
+            let lines = record.field(*field).split(|byte| matches!(byte, b'\r' | b'\n'));
+            lines.skip(1).any(is_row)
         };
-        record.spans().iter().find(swallows).map(|(_, lines)| lines.start)
+        record.spans.iter().find(swallows).map(|(_, line)| *line)
     }
 
-    fn row(&self, record: Record) -> (Row, Result<Contact, String>) {
-        let original = self
-            .is_rejected()
-            .then(|| str::from_utf8(record.field(0)).ok()?.trim().parse().ok())
-            .flatten();
+    fn row(&self, record: &Record) -> Row {
+        let own = self.own_columns();
+        let original = || str::from_utf8(record.field(0)).ok()?.trim().parse().ok();
         let mut cleaned = Vec::new();
-        let contact = self.contact(&record, &mut cleaned);
-        let row = Row {
+        Row {
             line: record.line,
-            original: original.unwrap_or(record.line),
+            original: (own > 0).then(original).flatten().unwrap_or(record.line),
+            text: record.raw_from(own).to_vec(),
+            contact: self.contact(record, &mut cleaned),
             cleaned,
-            split_differently: contact
-                .as_ref()
-                .ok()
-                .filter(|contact| contact.is_split_differently)
-                .map(Contact::split),
-            record,
-        };
-        (row, contact)
+        }
     }
 
     fn contact(&self, record: &Record, cleaned: &mut Vec<&'static str>) -> Result<Contact, String> {
         if let Some(fault) = record.fault {
             return Err(fault.to_owned());
         }
-        let width = self.header.fields().len();
+        let width = self.header.record.fields.len();
         // Spreadsheets leave out empty fields at the end, or add some. Extra fields that aren't empty come from a stray separator.
-        if record.fields().iter().skip(width).any(|field| !field.is_empty()) {
+        if record.fields.iter().skip(width).any(|field| !field.is_empty()) {
             return Err(format!(
                 "the row has {} cells, but the header has {width}: quote the cell that contains a separator",
-                record.fields().len()
+                record.fields.len()
             ));
         }
         let name = self.name(record, cleaned)?;
         let email = self.email(record, cleaned)?;
-        let separator = char::from(self.separator);
-        let doubts = [
-            clean::doubt_about_name(&name.text, separator),
-            clean::doubt_about_email(&email),
-        ];
-        if doubts.iter().any(Option::is_some) {
-            return Err(doubts.into_iter().flatten().collect::<Vec<_>>().join("; "));
-        }
-        // Any workspace will do: it is the same for all rows, and was checked with the options.
-        let body = json!({ "workspaceId": uuid::Uuid::nil(), "name": name.text, "email": email }).to_string();
-        match NewContact::parse(body.as_bytes()) {
-            Ok(_) if clean::is_address(name.text.as_bytes()) => {
-                Err("the name is an address: a contact needs a name".to_owned())
-            }
-            Ok(parsed) => Ok(Contact {
+        match (
+            parsed(&name.text, Kind::Name, "name", Name::parse),
+            parsed(&email, Kind::Email, "email", Email::parse),
+        ) {
+            (Ok(parsed), Ok(email)) => Ok(Contact {
                 text: name.text,
                 is_split_differently: name.is_split_differently,
-                parsed,
+                name: parsed,
+                email,
             }),
-            Err(InvalidBody::Members(problems)) => {
-                let empty = [
-                    (name.text.is_empty(), "name", "there is no name"),
-                    (email.is_empty(), "email", "there is no address"),
-                ];
-                let words = |problem: &String| {
-                    let instead = empty
-                        .iter()
-                        .find(|(is_empty, member, _)| *is_empty && problem.starts_with(member));
-                    instead.map_or(problem.clone(), |(.., words)| (*words).to_owned())
-                };
-                Err(problems.iter().map(words).collect::<Vec<_>>().join("; "))
+            (name, email) => {
+                let problems = name.err().into_iter().chain(email.err());
+                Err(problems.collect::<Vec<_>>().join("; "))
             }
-            Err(_) => Err("the row can't be sent as a request".to_owned()),
         }
     }
 
     fn name(&self, record: &Record, cleaned: &mut Vec<&'static str>) -> Result<Text, String> {
-        let columns = &self.columns;
+        let columns = &self.header.columns;
         let mut cell = |role: Role| cell(record, columns.get(role), Kind::Name, cleaned);
         let full = cell(Role::Name)?;
         if columns.name_comes_first && !full.is_empty() {
             return self.full_name(full);
         }
-        let (first, last) = (cell(Role::First)?, cell(Role::Last)?);
-        // A placeholder says that there is none. There must be a first or a last name.
-        let mut optional = |role: Role| cell(role).map(|text| if is_placeholder(&text) { String::new() } else { text });
-        let mut parts = Parts {
-            first,
-            middle: optional(Role::Middle)?,
-            prefix: optional(Role::Prefix)?,
-            particle: optional(Role::Particle)?,
-            last,
-            second_last: optional(Role::SecondLast)?,
-            suffix: optional(Role::Suffix)?,
-        };
-        if parts.first.is_empty() && parts.last.is_empty() && !full.is_empty() {
+        let (mut first, mut last) = (cell(Role::First)?, cell(Role::Last)?);
+        if first.is_empty() && last.is_empty() && !full.is_empty() {
             return self.full_name(full);
         }
-        for part in [&parts.first, &parts.middle, &parts.last, &parts.second_last] {
-            if let Some(doubt) = clean::doubt_about_name(part, char::from(self.separator)) {
-                return Err(doubt.to_owned());
-            }
+        // A placeholder says that there is none. There must be a first or a last name.
+        let mut optional = |role: Role| cell(role).map(|text| if is_placeholder(&text) { String::new() } else { text });
+        let (middle, second_last) = (optional(Role::Middle)?, optional(Role::SecondLast)?);
+        let parts = [&first, &middle, &last, &second_last];
+        if let Some(doubt) = parts.iter().find_map(|part| clean::doubt(part, Kind::Name)) {
+            return Err(doubt);
         }
         match columns.may_be_full {
-            Some(Role::First) => {
-                if let Some(first) = other_half(&parts.first, &parts.last) {
-                    parts.first = first.to_owned();
-                }
-            }
-            Some(_) => {
-                if let Some(last) = other_half(&parts.last, &parts.first) {
-                    parts.last = last.to_owned();
-                }
-            }
+            Some(Role::First) => first = other_half(&first, &last).unwrap_or(first),
+            Some(_) => last = other_half(&last, &first).unwrap_or(last),
             // First names without last names, and full names that may have them.
-            None if columns.get(Role::Last).is_none() && !full.is_empty() && full != parts.first => {
-                other_half(&full, &parts.first)
-                    .ok_or(CONTRADICTION)?
-                    .clone_into(&mut parts.last);
+            None if columns.get(Role::Last).is_none() && !full.is_empty() && full != first => {
+                last = other_half(&full, &first).ok_or(CONTRADICTION)?;
             }
             None => {}
         }
+        let parts = Parts {
+            first,
+            middle,
+            prefix: optional(Role::Prefix)?,
+            particle: optional(Role::Particle)?,
+            last,
+            second_last,
+            suffix: optional(Role::Suffix)?,
+        };
         Ok(parts.text())
     }
 
     /// A full name as the service reads it: with a comma after a last name that comes first. A name in other letters than its
     /// title, such as `John Smith` under `氏名`, is left as it is.
     fn full_name(&self, full: String) -> Result<Text, String> {
-        let title = self.columns.get(Role::Name).map_or("", |column| &column.title);
         let is_latin = |text: &str| text.contains(|c: char| c.is_ascii_alphabetic());
-        let text = if is_last_first(title) && (is_latin(title) || !is_latin(&full)) {
+        let is_last_first =
+            |column: &Column| column.meaning.is_last_first && (is_latin(&column.title) || !is_latin(&full));
+        let text = if self.header.columns.get(Role::Name).is_some_and(is_last_first) {
             with_comma(&full).ok_or(LAST_FIRST)?
         } else {
             full
@@ -363,7 +297,7 @@ impl Table {
     /// The first address that isn't empty. A placeholder is only reported where there is no other.
     fn email(&self, record: &Record, cleaned: &mut Vec<&'static str>) -> Result<String, String> {
         let mut placeholder = String::new();
-        for column in &self.columns.emails {
+        for column in &self.header.columns.emails {
             let email = cell(record, Some(column), Kind::Email, cleaned)?;
             if !email.contains('@') && is_placeholder(&email) {
                 placeholder = email;
@@ -372,6 +306,17 @@ impl Table {
             }
         }
         Ok(placeholder)
+    }
+}
+
+/// A name or an address as the service reads it, or what is wrong with it.
+fn parsed<T, E: Display>(text: &str, kind: Kind, member: &str, parse: fn(&str) -> Result<T, E>) -> Result<T, String> {
+    if text.is_empty() {
+        return Err(format!("there is no {kind}"));
+    }
+    match clean::doubt(text, kind) {
+        Some(doubt) => Err(doubt),
+        None => parse(text).map_err(|problem| format!("{member} {problem}")),
     }
 }
 
@@ -387,14 +332,10 @@ fn cell(
     kind: Kind,
     cleaned: &mut Vec<&'static str>,
 ) -> Result<String, String> {
-    let Some(column) = column else {
-        return Ok(String::new());
-    };
-    let text = str::from_utf8(record.field(column.index))
-        .map_err(|_| "the row has bytes that are not UTF-8: write the name or the address again".to_owned())?;
-    let cell = clean::clean(text, kind);
-    cleaned.extend(cell.cleaned);
-    Ok(cell.text)
+    let cell = column.map_or(&[][..], |column| record.field(column.index));
+    let text = str::from_utf8(cell)
+        .map_err(|_| "the row has bytes that are not UTF-8: write the name or the address again")?;
+    Ok(clean::clean(text, kind, cleaned))
 }
 
 #[cfg(test)]
@@ -416,7 +357,7 @@ mod tests {
             ("line,rejected because,name,email", false),
         ] {
             let table = find(&format!("{header}\n7,because,Ann,ann@acme.de\n")).unwrap();
-            assert_eq!(table.is_rejected(), is_rejected, "{header}");
+            assert_eq!(table.own_columns() > 0, is_rejected, "{header}");
         }
     }
 

@@ -2,12 +2,14 @@
 //! terminal.
 
 use std::{
+    borrow::Cow,
     fmt::Display,
     io::{self, Write as _},
+    path::Path,
     time::Duration,
 };
 
-use tools::{is_harmful, printable, printable_lines};
+use tools::{printable, printable_lines};
 
 /// Enough for any message, and for any title of a column.
 const MAX_CHARS: usize = 300;
@@ -26,28 +28,15 @@ pub fn shortened(text: &str) -> String {
     shown
 }
 
+/// A path for people.
+pub fn shown(path: &Path) -> String {
+    shortened(&path.display().to_string())
+}
+
 /// An argument as a POSIX shell reads it.
-pub fn quoted(argument: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !argument.is_empty() && argument.chars().all(is_plain) {
-        argument.to_owned()
-    } else if argument.chars().any(is_harmful) {
-        let escaped: String = argument
-            .chars()
-            .map(|c| match c {
-                '\'' | '\\' => format!("\\{c}"),
-                c if is_harmful(c) => c
-                    .to_string()
-                    .bytes()
-                    .map(|byte| format!("\\x{byte:02x}"))
-                    .collect::<String>(),
-                c => c.to_string(),
-            })
-            .collect();
-        format!("$'{escaped}'")
-    } else {
-        format!("'{}'", argument.replace('\'', r"'\''"))
-    }
+pub fn quoted(argument: &str) -> Cow<'_, str> {
+    // No argument and no path has a zero byte, which can't be quoted.
+    shlex::try_quote(argument).unwrap_or_default()
 }
 
 /// A number with thousands separators, and what it counts.
@@ -69,19 +58,5 @@ mod tests {
     fn what_a_server_says_cannot_control_the_terminal() {
         assert_eq!(shortened(" \u{1b}[31mno\r\n"), "\u{fffd}[31mno");
         assert_eq!(shortened(&"a".repeat(1000)).chars().count(), MAX_CHARS + 1);
-    }
-
-    #[test]
-    fn an_argument_is_quoted_for_the_shell() {
-        for (argument, shown) in [
-            ("contacts.csv", "contacts.csv"),
-            ("my contacts.csv", "'my contacts.csv'"),
-            ("it's", r"'it'\''s'"),
-            ("", "''"),
-            ("a\nb's", r"$'a\x0ab\'s'"),
-            ("a\u{202e}", r"$'a\xe2\x80\xae'"),
-        ] {
-            assert_eq!(quoted(argument), shown);
-        }
     }
 }

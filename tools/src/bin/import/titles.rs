@@ -70,8 +70,19 @@ impl Role {
     }
 }
 
-/// The role of each title, and whether the last name comes first in full names. A title with a number is there without it, too.
-static TITLES: LazyLock<HashMap<String, (Role, bool)>> = LazyLock::new(|| {
+/// What a title says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meaning {
+    /// The role of its column.
+    pub role: Option<Role>,
+    /// In the full names of this column, the last name comes first.
+    pub is_last_first: bool,
+    /// Its number, or 0: 2 of `E-mail 2 Address`.
+    pub number: u32,
+}
+
+/// The meaning of each title. A title with a number is there without it, too.
+static TITLES: LazyLock<HashMap<String, Meaning>> = LazyLock::new(|| {
     let mut titles = HashMap::new();
     for (meaning, line) in rows(include_str!("titles.txt")) {
         for title in line.split(';').map(compared) {
@@ -83,43 +94,40 @@ static TITLES: LazyLock<HashMap<String, (Role, bool)>> = LazyLock::new(|| {
 });
 
 /// What each line says of its titles, and the titles.
-fn rows(text: &str) -> impl Iterator<Item = ((Role, bool), &str)> {
+fn rows(text: &str) -> impl Iterator<Item = (Meaning, &str)> {
     text.lines().filter_map(|line| {
         let mut cells = line.split(" | ");
         let (word, language, titles) = (cells.next()?, cells.next()?, cells.nth(1)?);
         let name = word.trim_end_matches(LAST_FIRST);
-        let (role, ..) = ROLES.iter().find(|(_, shown, _)| *shown == name)?;
-        let is_last_first = word.ends_with(LAST_FIRST) || LAST_FIRST_LANGUAGES.contains(&language);
-        Some(((*role, is_last_first), titles))
+        let role = ROLES.iter().find(|(_, shown, _)| *shown == name)?.0;
+        let meaning = Meaning {
+            role: Some(role),
+            is_last_first: word.ends_with(LAST_FIRST) || LAST_FIRST_LANGUAGES.contains(&language),
+            number: 0,
+        };
+        Some((meaning, titles))
     })
 }
 
-/// Whether the last name comes first in the full names of a column with this title.
-pub fn is_last_first(title: &str) -> bool {
-    let title = without_number(&compared(title)).0;
-    TITLES.get(&title).is_some_and(|(_, is_last_first)| *is_last_first)
-}
-
-/// What a title says: the role of its column, and its number if it has one (`E-mail 2 Address`).
-pub fn role_and_number(title: &str) -> (Option<Role>, u32) {
+/// What a title says.
+pub fn meaning(title: &str) -> Meaning {
     let title = compared(title);
-    let (without, number) = without_number(&title);
-    match role(&title) {
-        Some(role) => (Some(role), 0),
-        None => (role(&without), number),
-    }
+    let with_number = || {
+        let (without, number) = without_number(&title);
+        known(&without).map(|meaning| Meaning { number, ..meaning })
+    };
+    known(&title).or_else(with_number).unwrap_or_default()
 }
 
-fn role(title: &str) -> Option<Role> {
-    let known = |title: &str| TITLES.get(title).map(|(role, _)| *role);
-    let plural = || known(title.strip_suffix('s')?);
+fn known(title: &str) -> Option<Meaning> {
+    let one = |title: &str| TITLES.get(title).copied();
+    let plural = || one(title.strip_suffix('s')?);
     // A title in two languages, such as `Prénom / First name`. `Name/Surname` is a full name.
     let both = || {
-        let (one, other) = title.split_once('/')?;
-        let role = role(one)?;
-        (self::role(other) == Some(role)).then_some(role)
+        let (left, right) = title.split_once('/')?;
+        known(left).filter(|meaning| known(right) == Some(*meaning))
     };
-    known(title).or_else(plural).or_else(both)
+    one(title).or_else(plural).or_else(both)
 }
 
 /// A title in the form in which titles are compared, without what differs from product to product: `First_Name`, `*FirstName`,
@@ -147,18 +155,16 @@ fn compared(title: &str) -> String {
 
 /// A title without its number, and the number: `emailaddress` and 2 of `email2address`. Not 0 if there is one, and up to 99.
 fn without_number(title: &str) -> (String, u32) {
-    let is_digit = |c: char| c.is_ascii_digit();
-    let number = title.split(|c| !is_digit(c)).filter(|digits| !digits.is_empty());
-    let number: Vec<&str> = number.collect();
-    match number[..] {
-        [digits] if digits.len() <= 2 => {
-            let without = title
-                .replace(&format!("({digits})"), "")
-                .replace(&format!("#{digits}"), "");
-            (
-                without.replace(digits, ""),
-                digits.parse().map_or(1, |number: u32| number.max(1)),
-            )
+    let mut numbers = title
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|digits| !digits.is_empty());
+    match (numbers.next(), numbers.next()) {
+        (Some(digits), None) if digits.len() <= 2 => {
+            let written = [format!("({digits})"), format!("#{digits}"), digits.to_owned()];
+            let without = written
+                .iter()
+                .fold(title.to_owned(), |title, number| title.replace(number, ""));
+            (without, digits.parse().map_or(1, |number: u32| number.max(1)))
         }
         _ => (title.to_owned(), 0),
     }
@@ -166,16 +172,8 @@ fn without_number(title: &str) -> (String, u32) {
 
 /// What comes before the parentheses or brackets at the end, and what is in them.
 fn in_parentheses(text: &str) -> Option<(&str, &str)> {
-    let text = text.trim_end();
-    let open = if text.ends_with(')') {
-        '('
-    } else if text.ends_with(']') {
-        '['
-    } else {
-        return None;
-    };
-    let (before, inside) = text[..text.len() - 1].rsplit_once(open)?;
-    Some((before, inside))
+    let at_end = |open: char, close: char| text.trim_end().strip_suffix(close)?.rsplit_once(open);
+    at_end('(', ')').or_else(|| at_end('[', ']'))
 }
 
 #[cfg(test)]
@@ -193,9 +191,9 @@ mod tests {
         }
         assert_eq!(rows(text).count(), lines.count());
         assert!(ROLES.iter().all(|row| row.0.row() == row));
-        for ((role, _), titles) in rows(text) {
+        for (expected, titles) in rows(text) {
             for title in titles.split(';') {
-                assert_eq!(role_and_number(title).0, Some(role), "{title}");
+                assert_eq!(meaning(title), expected, "{title}");
             }
         }
     }
@@ -211,10 +209,10 @@ mod tests {
             "Last name, first name",
             "NAME, VORNAME",
         ] {
-            assert!(is_last_first(title), "{title}");
+            assert!(meaning(title).is_last_first, "{title}");
         }
         for title in ["Name", "Vor- und Nachname", "Imię i nazwisko", "Firma"] {
-            assert!(!is_last_first(title), "{title}");
+            assert!(!meaning(title).is_last_first, "{title}");
         }
     }
 
@@ -251,7 +249,8 @@ mod tests {
             ("Name 1", Role::NameOrPart, 1),
             ("Nom/Prénom", Role::Name, 0),
         ] {
-            assert_eq!(role_and_number(title), (Some(role), number), "{title}");
+            let found = meaning(title);
+            assert_eq!((found.role, found.number), (Some(role), number), "{title}");
         }
     }
 
@@ -269,12 +268,13 @@ mod tests {
             "Name/Surname",
             "Ad/Soyad",
             "氏名（カナ）",
+            "Név / Name",
             "Name (EN)",
             "Email Opt Out",
             "",
             "s",
         ] {
-            assert_eq!(role_and_number(title).0, None, "{title}");
+            assert_eq!(meaning(title).role, None, "{title}");
         }
     }
 }
