@@ -261,7 +261,7 @@ async fn a_mistake_in_the_command_is_said_and_nothing_is_sent() {
         (&["--workspace", WORKSPACE], "--url <URL>"),
         (&["--url", "ftp://acme.de"], "it must be an http:// or https:// URL"),
         (&["--url", "http://user:password@acme.de"], "no user name, password"),
-        (&["--workspace", "1"], "it must be a UUID"),
+        (&["--workspace", "1"], "invalid value '1' for '--workspace <UUID>'"),
         (&["--encoding", "latin"], "there is no such encoding"),
         (&["--give-up-after", "0s"], "it must be a time such as"),
         (&["--give-up-after", "5"], "it must be a time such as"),

@@ -29,13 +29,18 @@ const MAILTO: &str = "mailto:";
 /// The most characters in a name. What is longer is refused for its length.
 const MAX_NAME: usize = 200;
 
+const CODE: &str = "has codes such as =C3=A9, %20 or \\u00e9 in it: write the characters themselves";
+const PLACEHOLDER: &str = "is a placeholder such as N/A or #NAME?: write what it stands for";
 const LOST_LETTER: &str =
     "has a ? where a letter may have been lost: write it again, and save the file as \"CSV UTF-8\"";
 const UNREADABLE: &str = "has a character that couldn't be read: write it again, or check --encoding";
 const SEVERAL_ROWS: &str = "spans several lines and looks like several rows: check whether a quote is missing";
 
-/// A cell without what was added to it. What was removed is added to `cleaned`, in words.
-pub fn clean(cell: &str, kind: Kind, cleaned: &mut Vec<&'static str>) -> String {
+/// What was removed from cells, in words.
+pub type Cleaned = Vec<&'static str>;
+
+/// A cell without what was added to it.
+pub fn clean(cell: &str, kind: Kind, cleaned: &mut Cleaned) -> String {
     let mut text = trim(cell, cleaned);
     let formula = text.strip_prefix("=\"").and_then(|text| text.strip_suffix('"'));
     let formula = formula.map(|inner| inner.replace("\"\"", "\""));
@@ -72,16 +77,12 @@ pub fn doubt(text: &str, kind: Kind) -> Option<String> {
     let problem = match text {
         "" => return None,
         _ if is_name && text.chars().nth(MAX_NAME).is_some() => return None,
-        _ if is_name && has_code(text) => {
-            "has codes such as =C3=A9, %20 or \\u00e9 in it: write the characters themselves"
-        }
+        _ if is_name && has_code(text) => CODE,
         _ if !is_name && addresses() > 1 => return Some("two addresses in one cell: keep one of them".to_owned()),
         _ if !is_name && has_at && text.contains(['<', '>']) => "has more around it: keep only what is between < and >",
         _ if is_misread(text) => "was read in the wrong encoding (JosÃ© for José): export it again as UTF-8",
         _ if has_lost_letter(text) => LOST_LETTER,
-        _ if (is_name || !has_at) && is_placeholder(text) => {
-            "is a placeholder such as N/A or #NAME?: write what it stands for"
-        }
+        _ if (is_name || !has_at) && is_placeholder(text) => PLACEHOLDER,
         _ if text.contains(char::REPLACEMENT_CHARACTER) => UNREADABLE,
         _ if has_entity(text) => "has an HTML entity such as &amp; or &#39; in it: write the character itself",
         _ if is_name && text.contains(['\r', '\n']) && text.contains(['@', ',', ';', '\t', '|']) => SEVERAL_ROWS,
@@ -94,11 +95,11 @@ pub fn doubt(text: &str, kind: Kind) -> Option<String> {
 
 /// Whether a cell is an address: if so, its row isn't a header.
 pub fn is_address(cell: &[u8]) -> bool {
-    str::from_utf8(cell).is_ok_and(|cell| Email::parse(&clean(cell, Kind::Email, &mut Vec::new())).is_ok())
+    str::from_utf8(cell).is_ok_and(|cell| Email::parse(&clean(cell, Kind::Email, &mut Cleaned::new())).is_ok())
 }
 
 /// White space is removed without a report; invisible characters are counted.
-fn trim<'a>(text: &'a str, cleaned: &mut Vec<&'static str>) -> &'a str {
+fn trim<'a>(text: &'a str, cleaned: &mut Cleaned) -> &'a str {
     let visible = trimmed(text);
     let is_odd = |c: char| is_invisible(c) || matches!(c, '\u{a0}' | '\u{202f}' | '\u{2007}');
     if !visible.is_empty() && text.replacen(visible, "", 1).contains(is_odd) {
@@ -129,21 +130,17 @@ fn has_code(text: &str) -> bool {
         let mut codes = text.split(prefix).skip(1).filter_map(|rest| rest.get(..digits));
         codes.any(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()))
     };
-    text.contains("=?")
-        || [("=", 2), ("%", 2), ("%u", 4), ("\\u", 4), ("\\x", 2)]
-            .into_iter()
-            .any(has)
+    let mut codes = [("=", 2), ("%", 2), ("%u", 4), ("\\u", 4), ("\\x", 2)].into_iter();
+    text.contains("=?") || codes.any(has)
 }
 
 fn has_entity(text: &str) -> bool {
-    let mut entities = text
-        .split('&')
-        .skip(1)
-        .filter_map(|after| Some(after.split_once(';')?.0));
-    entities.any(|entity| {
+    let is_entity = |after: &str| {
+        let entity = after.split_once(';').map_or("", |(entity, _)| entity);
         let letters = entity.strip_prefix('#').unwrap_or(entity);
         (2..=8).contains(&letters.len()) && letters.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    })
+    };
+    text.split('&').skip(1).any(is_entity)
 }
 
 #[cfg(test)]

@@ -6,7 +6,11 @@ use crate::{
     clean,
     options::ColumnOptions,
     terminal::{quoted, shortened},
-    titles::{Meaning, Role, meaning},
+    titles::{
+        Meaning,
+        Role::{self, First, Last, Middle, Particle, Prefix, SecondLast, Suffix},
+        meaning,
+    },
 };
 
 /// How many titles of unused columns are shown.
@@ -20,14 +24,7 @@ const LIKE_NAME: [&str; 11] = [
 const LIKE_EMAIL: [&str; 8] = ["mail", "post", "corr", "courr", "почт", "メール", "邮", "郵"];
 
 /// The parts of a name that have columns of their own.
-const PARTS: [Role; 6] = [
-    Role::First,
-    Role::Middle,
-    Role::Particle,
-    Role::Last,
-    Role::SecondLast,
-    Role::Suffix,
-];
+pub const PARTS: [Role; 7] = [First, Middle, Prefix, Particle, Last, SecondLast, Suffix];
 const EMAILS: [Role; 3] = [Role::Email, Role::WorkEmail, Role::OtherEmail];
 
 /// A column, and what its title says about it.
@@ -50,8 +47,8 @@ pub struct Columns {
     pub name_comes_first: bool,
     /// The column of first or of last names that may have full names: its title doesn't say.
     pub may_be_full: Option<Role>,
-    /// The half of the name that no column has, although one that isn't used may have it.
-    pub missing: Option<Role>,
+    /// The half of the name that a column has, and the one that none has, although one that isn't used may have it.
+    pub missing: Option<[Role; 2]>,
     /// Addresses: the first one that isn't empty is used.
     pub emails: Vec<Column>,
     /// Columns that aren't used.
@@ -116,12 +113,10 @@ fn find<R: Ord>(header: &[Column], roles: &[Role], rank: fn(&Column) -> R) -> Re
         [] | [_] => Ok(found),
         [title, others @ ..] if others.iter().all(|other| other == title) => Err(Unclear::same_title(title)),
         [title, ..] => {
+            let (role, titles) = (roles[0].shown(), listed(&likeliest, SHOWN_IN_QUESTION));
+            let example = format!("{} {}", roles[0].option(), quoted(title));
             let question = format!(
-                "more than one column may have the {}: {}. Say which one does, for example with {} {}.",
-                roles[0].shown(),
-                listed(&likeliest, SHOWN_IN_QUESTION),
-                roles[0].option(),
-                quoted(title)
+                "more than one column may have the {role}: {titles}. Say which one does, for example with {example}."
             );
             Err(Unclear::new(true, question))
         }
@@ -155,9 +150,9 @@ impl Columns {
                 _ => columns.insert(role, Some(column)),
             }
         }
-        let named = [Role::Name, Role::First, Role::Last].map(|role| columns.get(role).is_some());
+        let named = [Role::Name, First, Last].map(|role| columns.get(role).is_some());
         for role in PARTS {
-            if columns.get(role).is_none() {
+            if role != Prefix && columns.get(role).is_none() {
                 columns.insert(role, one(&header, &[role])?);
             }
         }
@@ -165,7 +160,7 @@ impl Columns {
         if !columns.name_comes_first {
             columns.find_name(&header)?;
         }
-        columns.missing = match [Role::Name, Role::First, Role::Last].map(|role| columns.get(role).is_some()) {
+        columns.missing = match [Role::Name, First, Last].map(|role| columns.get(role).is_some()) {
             [false, false, false] => {
                 let question = format!(
                     "a contact needs a name, but no column has a title for names: which column has the name? Set it with --name-column, \
@@ -174,8 +169,8 @@ impl Columns {
                 );
                 return Err(Unclear::new(false, question));
             }
-            [false, true, false] if !named[1] => Some(Role::Last),
-            [false, false, true] if !named[2] => Some(Role::First),
+            [false, true, false] if !named[1] => Some([First, Last]),
+            [false, false, true] if !named[2] => Some([Last, First]),
             _ => None,
         };
         if columns.emails.is_empty() {
@@ -187,11 +182,9 @@ impl Columns {
                 format!("which column has the address? Set it with --email-column; the columns are {titles}.");
             return Err(Unclear::new(false, question));
         }
-        for role in [Role::Prefix, Role::Title] {
-            columns.insert(
-                role,
-                header.iter().find(|column| column.meaning.role == Some(role)).cloned(),
-            );
+        for role in [Prefix, Role::Title] {
+            let first = header.iter().find(|column| column.meaning.role == Some(role));
+            columns.insert(role, first.cloned());
         }
         let used = columns.names.values().chain(&columns.emails);
         let used: HashSet<usize> = used.map(|column| column.index).collect();
@@ -203,18 +196,18 @@ impl Columns {
     /// Finds the column of full names. Beside a column with one half of the name, it may be the one with the other half.
     fn find_name(&mut self, header: &[Column]) -> Result<(), Unclear> {
         const FULL: [Role; 2] = [Role::Name, Role::NameOrPart];
-        match [Role::First, Role::Last].map(|role| self.get(role).is_some()) {
+        match [First, Last].map(|role| self.get(role).is_some()) {
             [false, false] => self.insert(Role::Name, one(header, &FULL)?),
             // `Name,Surname`
             [false, true] => {
-                self.insert(Role::First, one(header, &FULL)?);
-                self.may_be_full = self.get(Role::First).and(Some(Role::First));
+                self.insert(First, one(header, &FULL)?);
+                self.may_be_full = self.get(First).and(Some(First));
             }
             // `Name;Vorname`
             [true, false] => {
-                self.insert(Role::Last, one(header, &[Role::NameOrPart])?);
+                self.insert(Last, one(header, &[Role::NameOrPart])?);
                 self.insert(Role::Name, one(header, &[Role::Name])?);
-                self.may_be_full = self.get(Role::Last).and(Some(Role::Last));
+                self.may_be_full = self.get(Last).and(Some(Last));
             }
             // If the parts are there, a row without them is better rejected than given a name from one of several columns.
             [true, true] => self.insert(Role::Name, one(header, &FULL).unwrap_or_default()),
@@ -236,39 +229,27 @@ impl Columns {
         let shown = |(role, column): (&Role, &Column)| {
             let note = match role {
                 Role::Title => " (not used)",
-                Role::Prefix => " (used if it is one such as van der)",
+                Prefix => " (used if it is one such as van der)",
                 Role::Name if column.meaning.is_last_first => " (last name first)",
                 _ => "",
             };
             format!("{}{note} \"{}\"", role.shown(), column.title)
         };
         let roles: Vec<String> = self.names.iter().map(shown).collect();
-        let emails: Vec<String> = titles(&self.emails)
-            .iter()
-            .map(|title| format!("\"{title}\""))
-            .collect();
-        format!(
-            "{}, email {}. Not used: {}.",
-            roles.join(", "),
-            emails.join(", or else "),
-            listed(&titles(&self.unused), SHOWN_UNUSED)
-        )
+        let emails = titles(&self.emails).join("\", or else \"");
+        let unused = listed(&titles(&self.unused), SHOWN_UNUSED);
+        format!("{}, email \"{emails}\". Not used: {unused}.", roles.join(", "))
     }
 
     /// The question which of these columns has the half of the name that is missing.
     pub fn question(&self, candidates: &[&Column]) -> String {
-        let (known, missing) = match self.missing {
-            Some(Role::First) => (Role::Last, Role::First),
-            _ => (Role::First, Role::Last),
-        };
-        let known_title = self.get(known).map_or("", |column| &column.title);
+        let [known, missing] = self.missing.unwrap_or([First, Last]);
+        let known_title = quoted(self.get(known).map_or("", |column| &column.title));
+        let candidates = likely_first(candidates.iter().copied(), &LIKE_NAME);
+        let (missing, set, known) = (missing.shown(), missing.option(), known.option());
         format!(
-            "which column has the {}s? Set it with {}, or if there are none, {} {}; the other columns are {}.",
-            missing.shown(),
-            missing.option(),
-            known.option(),
-            quoted(known_title),
-            listed(&likely_first(candidates.iter().copied(), &LIKE_NAME), SHOWN_IN_QUESTION)
+            "which column has the {missing}s? Set it with {set}, or if there are none, {known} {known_title}; the other columns are \
+             {candidates}."
         )
     }
 }
@@ -280,19 +261,17 @@ fn titles<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Vec<String> {
 /// The titles of a header for display, those first that look like what is sought. A cell with an address isn't a title, and must
 /// not be shown.
 fn all(header: &[Column], like: &[&str]) -> String {
-    let titles = header
-        .iter()
-        .filter(|column| !column.title.is_empty() && !column.title.contains('@'));
-    listed(&likely_first(titles, like), SHOWN_IN_QUESTION)
+    let is_title = |column: &&Column| !column.title.is_empty() && !column.title.contains('@');
+    likely_first(header.iter().filter(is_title), like)
 }
 
-fn likely_first<'a>(columns: impl IntoIterator<Item = &'a Column>, like: &[&str]) -> Vec<String> {
+fn likely_first<'a>(columns: impl IntoIterator<Item = &'a Column>, like: &[&str]) -> String {
     let mut titles = titles(columns);
     titles.sort_by_key(|title| {
         let title = title.to_lowercase();
         !like.iter().any(|part| title.contains(part))
     });
-    titles
+    listed(&titles, SHOWN_IN_QUESTION)
 }
 
 /// Titles for display, up to a number of them.
@@ -484,8 +463,8 @@ mod tests {
     fn half_of_a_name_is_missing_unless_an_option_names_the_other() {
         let of = |header, options: &ColumnOptions| columns(header, options).unwrap().missing;
         let none = ColumnOptions::default();
-        assert_eq!(of("First Name,Family,Email", &none), Some(Role::Last));
-        assert_eq!(of("Surname,Email", &none), Some(Role::First));
+        assert_eq!(of("First Name,Family,Email", &none), Some([Role::First, Role::Last]));
+        assert_eq!(of("Surname,Email", &none), Some([Role::Last, Role::First]));
         assert_eq!(of("First Name,Full Name,Email", &none), None);
         let first = ColumnOptions {
             first: Some("First Name".to_owned()),

@@ -6,7 +6,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{HashMap, HashSet, hash_map::Entry},
+    collections::{HashMap, HashSet},
     hash::{BuildHasher as _, RandomState},
 };
 
@@ -35,16 +35,9 @@ struct Firsts {
 pub struct Place {
     /// The hash of the address.
     address: u64,
-    /// The first row with it, if this is another one.
-    pub first: Option<First>,
-}
-
-/// The first row with an address.
-#[derive(Clone, Copy)]
-pub struct First {
-    /// Its line.
-    pub line: u32,
-    /// It has the same name too, so the two are one contact.
+    /// The line of the first row with it, if this is another one.
+    pub first: Option<u32>,
+    /// That row has the same name too, so the two are one contact.
     pub has_same_name: bool,
 }
 
@@ -54,28 +47,19 @@ impl Duplicates {
     pub fn add(&self, contact: &Contact, line: u64) -> Place {
         let address = self.hasher.hash_one(contact.email.key());
         let name = self.hasher.hash_one(contact.name.as_str()) as u32;
-        let first = match self.seen.borrow_mut().entry(address) {
-            Entry::Vacant(entry) => {
-                entry.insert((line as u32, name));
-                None
-            }
-            Entry::Occupied(entry) => Some(First {
-                line: entry.get().0,
-                has_same_name: entry.get().1 == name,
-            }),
-        };
-        Place { address, first }
-    }
-
-    /// From here on, rows with the same address wait for this one if it is the first.
-    pub fn begin(&self, place: Place) {
-        if place.first.is_none() {
-            self.firsts
-                .send_modify(|firsts| firsts.undecided.extend([place.address]));
+        let seen = self.seen.borrow().get(&address).copied();
+        if seen.is_none() {
+            self.seen.borrow_mut().insert(address, (line as u32, name));
+            self.firsts.send_modify(|firsts| firsts.undecided.extend([address]));
+        }
+        Place {
+            address,
+            first: seen.map(|(line, _)| line),
+            has_same_name: seen.is_some_and(|(_, other)| other == name),
         }
     }
 
-    /// Remembers whether a row was imported, so that later ones with its address can be sent.
+    /// Remembers whether a row is lost, so that later ones with its address needn't wait any longer.
     pub fn decide(&self, place: Place, is_lost: bool) {
         if place.first.is_none() {
             self.firsts.send_modify(|firsts| {
@@ -88,9 +72,7 @@ impl Duplicates {
     /// Waits until the first row with this address is decided. Returns whether it was imported.
     pub async fn is_first_in(&self, place: Place) -> bool {
         let mut firsts = self.firsts.subscribe();
-        let decided = firsts
-            .wait_for(|firsts| !firsts.undecided.contains(&place.address))
-            .await;
-        decided.is_ok_and(|firsts| !firsts.lost.contains(&place.address))
+        let decided = firsts.wait_for(|firsts| !firsts.undecided.contains(&place.address));
+        decided.await.is_ok_and(|firsts| !firsts.lost.contains(&place.address))
     }
 }

@@ -32,12 +32,9 @@ pub struct Header {
     pub columns: Columns,
 }
 
-/// Why a separator gives no header.
-struct NoHeader {
-    /// How much it helps to know it. With the wrong separator, a header is one long title.
-    helpfulness: (bool, bool, usize),
-    message: String,
-}
+/// Why a separator gives no header, and before it, how much it helps to know it. With the wrong separator, a header is one
+/// long title.
+type NoHeader = ((bool, bool, usize), String);
 
 impl Header {
     /// Finds the header.
@@ -59,32 +56,22 @@ impl Header {
             }
         }
         let widest = headers.into_iter().max_by_key(|header| header.record.fields.len());
-        widest.ok_or_else(|| {
-            let reason = reasons.into_iter().max_by_key(|reason| reason.helpfulness);
-            format!(
-                "{}: {}",
-                input.shown,
-                reason.map_or_else(String::new, |reason| reason.message)
-            )
-        })
+        let reason = reasons.into_iter().max_by_key(|(helpfulness, _)| *helpfulness);
+        widest.ok_or_else(|| format!("{}: {}", input.shown, reason.unwrap_or_default().1))
     }
 }
 
 /// Reads the first records until one is a header.
 fn header(text: impl Read, separator: u8, options: &ColumnOptions) -> Result<Header, NoHeader> {
-    let no_header = |helpfulness, message| Err(NoHeader { helpfulness, message });
     let mut records = Records::new(text, separator);
-    let mut likeliest = NoHeader {
-        helpfulness: (false, false, 0),
-        message: "there is no header: add a line with the columns' titles, such as name and email.".to_owned(),
-    };
-    let mut contact = None;
-    let mut read = 0;
+    let none = "there is no header: add a line with the columns' titles, such as name and email.".to_owned();
+    let mut likeliest = ((false, false, 0), none);
+    let (mut contact, mut read, mut widest) = (None, 0, 0);
     while read < TITLE_RECORDS {
         let record = match records.read() {
             Ok(Some(record)) => record,
-            Err(Unreadable::Other(words)) if read == 0 => return no_header((false, false, usize::MAX), words + "."),
-            Err(error) if read == 0 => return no_header((false, false, 0), format!("{error}.")),
+            Err(Unreadable::Other(words)) if read == 0 => return Err(((false, false, usize::MAX), words + ".")),
+            Err(error) if read == 0 => return Err(((false, false, 0), format!("{error}."))),
             // The error is reported when the whole file is checked.
             Ok(None) | Err(_) => break,
         };
@@ -97,7 +84,7 @@ fn header(text: impl Read, separator: u8, options: &ColumnOptions) -> Result<Hea
         let is_header = columns.as_ref().map_or_else(|unclear| unclear.is_of_a_header, |_| true);
         if width > 1 && record.fields.iter().any(|field| clean::is_address(field)) {
             // What comes before a contact and has several cells is a header, whatever its titles are.
-            if likeliest.helpfulness.2 > 1 {
+            if widest > 1 {
                 break;
             }
             contact.get_or_insert(line);
@@ -108,10 +95,10 @@ fn header(text: impl Read, separator: u8, options: &ColumnOptions) -> Result<Hea
                 "line {contact} has an address, but the header is on line {line}: remove the lines above line {line}, or move the \
                  contacts among them below it."
             );
-            return no_header((false, true, 0), message);
+            return Err(((false, true, 0), message));
         }
         if record.fault == Some(MANY_CELLS) {
-            return no_header((false, false, usize::MAX), format!("line {line}: {MANY_CELLS}."));
+            return Err(((false, false, usize::MAX), format!("line {line}: {MANY_CELLS}.")));
         }
         match columns {
             Ok(columns) => {
@@ -123,11 +110,9 @@ fn header(text: impl Read, separator: u8, options: &ColumnOptions) -> Result<Hea
                 });
             }
             Err(unclear) => {
-                if contact.is_none() && (is_header || width > likeliest.helpfulness.2) {
-                    likeliest = NoHeader {
-                        helpfulness: (is_header, false, width),
-                        message: unclear.question,
-                    };
+                if contact.is_none() && (is_header || width > widest) {
+                    widest = width;
+                    likeliest = ((is_header, false, width), unclear.question);
                 }
                 if is_header {
                     break;
@@ -135,15 +120,12 @@ fn header(text: impl Read, separator: u8, options: &ColumnOptions) -> Result<Hea
             }
         }
     }
-    match contact {
-        None => Err(likeliest),
-        Some(line) => no_header(
-            (false, true, 0),
-            format!(
-                "line {line} is a contact, but there is no header above it: add a line with the columns' titles, such as name and email."
-            ),
-        ),
-    }
+    Err(contact.map_or(likeliest, |line| {
+        let message = format!(
+            "line {line} is a contact, but there is no header above it: add a line with the columns' titles, such as name and email."
+        );
+        ((false, true, 0), message)
+    }))
 }
 
 /// Excel's `sep=;` above the header.

@@ -19,14 +19,13 @@ const CHUNK: usize = 64 * 1024;
 const PRIVATE: u32 = 0o600;
 
 /// The first bytes of files that aren't CSV, and what they are.
-const OTHER_FILES: [(&[u8], &str); 10] = [
+const OTHER_FILES: [(&[u8], &str); 9] = [
     (
         b"PK\x03\x04",
         "an Excel, Numbers or LibreOffice workbook (or another zip file): save it as CSV",
     ),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook: save it as CSV"),
     (b"\xff\xfe\0\0", "UTF-32 text: save it as CSV in UTF-8"),
-    (b"\0\0\xfe\xff", "UTF-32 text: save it as CSV in UTF-8"),
     (b"\x1f\x8b", "compressed: unpack it first"),
     (b"%PDF", "a PDF document: export the contacts as CSV"),
     (b"<", "HTML or XML: export the contacts as CSV"),
@@ -49,8 +48,9 @@ pub struct Input {
     pub encoding: Encoding,
     /// The length of its byte order mark.
     pub byte_order_mark: u64,
+    /// The encoding as shown to people, and how it was detected.
+    pub encoding_shown: String,
     file: File,
-    how: &'static str,
 }
 
 impl Input {
@@ -98,7 +98,7 @@ impl Input {
             _ => (Encoding::UTF_8, ""),
         };
         if how.is_empty()
-            && let Err(reason) = check_utf_8(&file)?
+            && let Some(reason) = check_utf_8(&file)?
         {
             return Ok(Err(reason));
         }
@@ -109,14 +109,9 @@ impl Input {
             mode,
             encoding,
             byte_order_mark: byte_order_mark as u64,
+            encoding_shown: format!("{}{how}", encoding.name()),
             file,
-            how,
         }))
-    }
-
-    /// The encoding as shown to people, and how it was detected.
-    pub fn encoding_shown(&self) -> String {
-        format!("{}{}", self.encoding.name(), self.how)
     }
 
     /// The text from its beginning, as UTF-8. Single bytes that are not valid UTF-8 are left unchanged.
@@ -137,7 +132,7 @@ impl Input {
 
 /// Refuses a file that is not UTF-8 and names the encoding that it probably has, because a wrong guess would store wrong
 /// names. If only a few places of a file are not UTF-8, only the rows with those places are rejected.
-fn check_utf_8(mut file: &File) -> io::Result<Result<(), String>> {
+fn check_utf_8(mut file: &File) -> io::Result<Option<String>> {
     file.seek(SeekFrom::Start(0))?;
     let (mut valid, mut invalid, mut line, mut first_line) = (0, 0, 1, 0);
     let (mut buffer, mut sample) = (Vec::with_capacity(CHUNK + 4), Vec::new());
@@ -158,9 +153,8 @@ fn check_utf_8(mut file: &File) -> io::Result<Result<(), String>> {
             }
             end += chunk.invalid().len();
         }
-        let lines = buffer[..end]
-            .split_inclusive(|&byte| byte == b'\n')
-            .filter(|line| !line.is_ascii());
+        let lines = buffer[..end].split_inclusive(|&byte| byte == b'\n');
+        let lines = lines.filter(|line| !line.is_ascii());
         sample.extend(lines.flatten().take(CHUNK.saturating_sub(sample.len())));
         buffer.drain(..end);
         if read == 0 {
@@ -168,10 +162,10 @@ fn check_utf_8(mut file: &File) -> io::Result<Result<(), String>> {
         }
     }
     if invalid == 0 || valid > invalid {
-        return Ok(Ok(()));
+        return Ok(None);
     }
     let likely = Encoding::guess(&sample).name();
-    Ok(Err(format!(
+    Ok(Some(format!(
         "is not UTF-8: the first such line is {first_line}. It is probably {likely}; look at it with --dry-run --encoding \
          {likely}, and import it with --encoding {likely} if the names are right."
     )))

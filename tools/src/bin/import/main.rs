@@ -56,7 +56,7 @@ use tokio::{
 use tools::{is_key_among_arguments, is_loopback, note};
 
 use crate::{
-    duplicates::{Duplicates, First, Place},
+    duplicates::{Duplicates, Place},
     input::Input,
     options::Options,
     report::Report,
@@ -66,6 +66,8 @@ use crate::{
 };
 
 const KEY_VARIABLE: &str = "CONTACTS_API_KEY";
+const NOT_A_KEY: &str =
+    "That isn't an API key. A key is sf_live_v1_ or sf_test_v1_ followed by 24 to 128 letters or digits.";
 /// How many rows may be read beyond the first one without a result: a row that is retried delays the report, not other rows.
 const WINDOW: usize = 256;
 /// How often progress is shown on a terminal.
@@ -82,14 +84,11 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let options = Options::try_parse().unwrap_or_else(|error| error.exit());
-    match run(&options) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            note(error);
-            ExitCode::FAILURE
-        }
-    }
+    let are_all_in = run(&options).unwrap_or_else(|error| {
+        note(error);
+        false
+    });
+    ExitCode::from(u8::from(!are_all_in))
 }
 
 /// Returns whether every row was imported.
@@ -121,16 +120,14 @@ fn run(options: &Options) -> Result<bool, String> {
 #[tokio::main(flavor = "current_thread")]
 async fn import(table: &Table, sender: &Sender, mut report: Report<'_>) -> Result<bool, String> {
     // Before the first request: an import that has sent something never ends without its report.
-    let signals = Signals::install().map_err(|error| format!("Ctrl-C can't be handled: {error}"))?;
+    let unhandled = |error| format!("Ctrl-C can't be handled: {error}");
+    let interrupt = signal(SignalKind::interrupt()).map_err(unhandled)?;
+    let terminate = signal(SignalKind::terminate()).map_err(unhandled)?;
     let bar = report.bar.clone();
     let (duplicates, decided) = (Duplicates::default(), Cell::new(0));
     let outcomes = stream::iter(table.rows()).map(|row| {
-        let place = row
-            .contact
-            .as_ref()
-            .ok()
-            .map(|contact| duplicates.add(contact, row.original));
-        place.inspect(|place| duplicates.begin(*place));
+        let contact = row.contact.as_ref().ok();
+        let place = contact.map(|contact| duplicates.add(contact, row.original));
         let (duplicates, decided) = (&duplicates, &decided);
         async move {
             let outcome = match (&row.contact, place) {
@@ -160,93 +157,66 @@ async fn import(table: &Table, sender: &Sender, mut report: Report<'_>) -> Resul
     };
     tokio::select! {
         () = sent => {}
-        () = signals.stop(sender, &bar) => {}
+        () = stop([interrupt, terminate], sender, &bar) => {}
     }
     report.finish(sender.stopped().as_deref())
 }
 
 /// Sends a row after the first one with the same address, so that the first one in the file is stored.
 async fn send_in_turn(sender: &Sender, duplicates: &Duplicates, contact: &Contact, place: Place) -> Outcome {
-    let Some(First { line, has_same_name }) = place.first else {
+    let Some(line) = place.first else {
         let outcome = sender.send(contact).await;
         duplicates.decide(place, matches!(outcome, Outcome::NotSent(_) | Outcome::Rejected(_)));
         return outcome;
     };
     let is_first_in = duplicates.is_first_in(place).await;
-    if !is_first_in && !has_same_name {
+    if !is_first_in && !place.has_same_name {
         return Outcome::NotSent(format!(
             "not sent: line {line} has the same address and wasn't imported: import that row first"
         ));
     }
     match sender.send(contact).await {
-        Outcome::Conflict(reason) if !has_same_name => {
+        Outcome::Conflict(reason) if !place.has_same_name => {
             Outcome::Conflict(format!("{reason} In the file, line {line} has the same address."))
         }
         outcome => outcome,
     }
 }
 
-/// SIGINT and SIGTERM, which end the import with a report.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    /// From here on, neither signal ends the process by itself.
-    fn install() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+/// After SIGINT or SIGTERM, nothing new is sent, and requests in progress get some time to finish, unless a second signal
+/// arrives.
+async fn stop(mut signals: [Signal; 2], sender: &Sender, bar: &ProgressBar) {
+    let [interrupt, terminate] = &mut signals;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
-
-    /// After the first signal, requests in progress get some time to finish, unless a second one arrives.
-    async fn stop(mut self, sender: &Sender, bar: &ProgressBar) {
-        self.next().await;
-        sender.stop("the import was interrupted");
-        // The bar must not write over it, and it has to fit on a line of 80 characters.
-        bar.suspend(|| {
-            note(format_args!(
-                "Interrupted: waiting up to {} for responses. Ctrl-C again stops at once.",
-                time(GRACE)
-            ));
-        });
-        tokio::select! {
-            () = self.next() => {}
-            () = sleep(GRACE) => {}
-        }
-        sender.cut();
-        // The remaining rows are quick: they are written as not sent.
-        std::future::pending::<()>().await;
+    sender.stop("the import was interrupted");
+    // The bar must not write over it, and it has to fit on a line of 80 characters.
+    bar.suspend(|| {
+        let grace = time(GRACE);
+        note(format_args!(
+            "Interrupted: waiting up to {grace} for responses. Ctrl-C again stops at once."
+        ));
+    });
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        () = sleep(GRACE) => {}
     }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
+    sender.cut();
+    // The remaining rows are quick: they are written as not sent.
+    std::future::pending::<()>().await;
 }
 
 fn api_key() -> Result<String, String> {
     let key = match env::var(KEY_VARIABLE) {
-        Ok(key) => key,
-        Err(_) if io::stdin().is_terminal() => {
-            return Err(format!(
-                "There is no API key: set {KEY_VARIABLE}, or pipe the key into standard input."
-            ));
-        }
-        Err(_) => io::stdin().lines().next().and_then(Result::ok).ok_or(format!(
-            "There is no API key, neither in {KEY_VARIABLE} nor on standard input."
-        ))?,
+        Ok(key) => Some(key),
+        Err(_) if io::stdin().is_terminal() => None,
+        Err(_) => io::stdin().lines().next().and_then(Result::ok),
     };
+    let key = key.ok_or("There is no API key: set CONTACTS_API_KEY, or pipe the key into standard input.")?;
     let key = key.trim();
-    if KeyHash::of(key.as_bytes()).is_none() {
-        return Err(
-            "That isn't an API key. A key is sf_live_v1_ or sf_test_v1_ followed by 24 to 128 letters or digits."
-                .to_owned(),
-        );
-    }
+    KeyHash::of(key.as_bytes()).ok_or(NOT_A_KEY)?;
     Ok(key.to_owned())
 }

@@ -63,19 +63,18 @@ fn is_utf_8_in(word: &str, encodings: &[&'static Encoding], is_plausible: fn(&st
 /// A word in an encoding. Bytes that the encoding doesn't define are read as windows-1252's or as control characters by some
 /// programs.
 fn bytes(word: &str, encoding: &'static Encoding) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    for c in word.chars() {
+    let in_one = |c: char| {
         let text = c.to_string();
-        let in_one = [encoding, WINDOWS_1252].into_iter().find_map(|encoding| {
-            let (bytes, _, is_lossy) = encoding.encode(&text);
-            (!is_lossy).then(|| bytes.into_owned())
-        });
-        match c {
-            '\u{80}'..='\u{9f}' => bytes.push(u8::try_from(c).ok()?),
-            _ => bytes.extend(in_one?),
-        }
-    }
-    Some(bytes)
+        let mut encoded = [encoding, WINDOWS_1252]
+            .map(|encoding| encoding.encode(&text))
+            .into_iter();
+        encoded.find_map(|(bytes, _, is_lossy)| (!is_lossy).then(|| bytes.into_owned()))
+    };
+    let bytes = word.chars().map(|c| match u8::try_from(c) {
+        Ok(control @ 0x80..=0x9f) => Some(vec![control]),
+        _ => in_one(c),
+    });
+    Some(bytes.collect::<Option<Vec<_>>>()?.concat())
 }
 
 /// Whether a decoded text is a word: of Latin letters beside ASCII, or of at least two letters of one other script. One
@@ -85,9 +84,8 @@ fn is_word(text: &str) -> bool {
     if text.contains(|c: char| c.is_ascii_alphabetic()) {
         let shouts = text.chars().filter(char::is_ascii_uppercase).count() > 1
             && !text.contains(|c: char| c.is_ascii_lowercase());
-        return others
-            .iter()
-            .all(|&c| is_latin(c) && !(shouts && c.is_lowercase() && c != 'ß'));
+        let is_right = |&c: &char| is_latin(c) && !(shouts && c.is_lowercase() && c != 'ß');
+        return others.iter().all(is_right);
     }
     let one = others.first().and_then(|&c| script(c));
     one.is_some() && (others.len() > 1 || one == Some(Script::Han)) && others.iter().all(|&c| script(c) == one)
@@ -118,10 +116,8 @@ fn script(c: char) -> Option<Script> {
 pub fn between_others(text: &str) -> impl Iterator<Item = [char; 3]> {
     let before = [' '].into_iter().chain(text.chars());
     let after = text.chars().skip(1).chain([' ']);
-    before
-        .zip(text.chars())
-        .zip(after)
-        .map(|((before, c), after)| [before, c, after])
+    let all = before.zip(text.chars()).zip(after);
+    all.map(|((before, c), after)| [before, c, after])
 }
 
 fn has_signs(word: &str) -> bool {

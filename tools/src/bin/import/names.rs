@@ -3,74 +3,47 @@
 //! The service splits one text into first and last name (`docs/contract.md#names`). Several columns are joined so that the
 //! service's own rule splits them again in the same places, if any text does.
 
+use std::collections::BTreeMap;
+
 use create_contact::name::Name;
 use icu_normalizer::ComposingNormalizerBorrowed;
+
+use crate::titles::Role;
 
 /// What is a comma to the service.
 const COMMAS: [char; 3] = [',', '،', '，'];
 
 /// A name in the parts that columns have.
-#[derive(Clone, Debug, Default)]
-pub struct Parts {
-    /// First name.
-    pub first: String,
-    /// Middle names; they join the first.
-    pub middle: String,
-    /// What comes before the name, if it is a form of address, or before the last name.
-    pub prefix: String,
-    /// What comes before the last name.
-    pub particle: String,
-    /// Last name.
-    pub last: String,
-    /// A second last name.
-    pub second_last: String,
-    /// What follows the last name after a comma.
-    pub suffix: String,
-}
+pub type Parts = BTreeMap<Role, String>;
 
-/// The text to send, and whether the service will split it as the columns do.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Text {
-    /// The name.
-    pub text: String,
-    /// It will be split in a different place than the columns.
-    pub is_split_differently: bool,
-}
-
-impl Parts {
-    /// The text that is split into these parts. If there is none, one with the same first name, or else all parts with spaces
-    /// between them.
-    pub fn text(&self) -> Text {
-        let particles = [&self.prefix, &self.suffix].map(|part| if is_particle(part) { part } else { "" });
-        let after = if particles[1].is_empty() { &*self.suffix } else { "" };
-        let first = joined(&[&self.first, &self.middle], " ");
-        let last = joined(&[&self.last, &self.second_last], " ");
-        let prefix = joined(&[particles[0], particles[1], &self.particle], " ");
-        // Some columns of last names repeat the prefix.
-        let last = if last.starts_with(&format!("{prefix} ")) {
-            last
-        } else {
-            joined(&[&prefix, &last], " ")
-        };
-        let plain = joined(&[&first, &last, after], " ");
-        let (first, last) = if last.is_empty() {
-            (joined(&[&first, after], ", "), last)
-        } else {
-            (first, joined(&[&last, after], ", "))
-        };
-        // If this isn't a name, no text is: all of them are as long.
-        let candidates = Name::parse(&plain).map_or_else(|_| Vec::new(), |_| candidates(&first, &last));
-        let find = |is_right: &dyn Fn(&Name) -> bool| {
-            let is_right = |text: &&String| Name::parse(text).is_ok_and(|name| is_right(&name));
-            candidates.iter().find(is_right)
-        };
-        let exact = find(&|name| name.first() == first && name.last().unwrap_or_default() == last);
-        let close = || find(&|name| without_commas(name.first()) == without_commas(&first));
-        Text {
-            text: exact.or_else(close).unwrap_or(&plain).clone(),
-            is_split_differently: exact.is_none(),
-        }
-    }
+/// The text that is split into these parts. If there is none, one with the same first name, or else all parts with spaces
+/// between them. And whether the service will split it in a different place than the columns.
+pub fn text(parts: &Parts) -> (String, bool) {
+    let part = |role: Role| parts.get(&role).map_or("", String::as_str);
+    let [prefix, suffix] = [Role::Prefix, Role::Suffix].map(part);
+    let particle = |part| if is_particle(part) { part } else { "" };
+    let after = if is_particle(suffix) { "" } else { suffix };
+    let first = joined(&[part(Role::First), part(Role::Middle)], " ");
+    let last = joined(&[part(Role::Last), part(Role::SecondLast)], " ");
+    let before = joined(&[particle(prefix), particle(suffix), part(Role::Particle)], " ");
+    // Some columns of last names repeat the prefix.
+    let repeats = last.starts_with(&format!("{before} "));
+    let last = joined(&[if repeats { "" } else { &before }, &last], " ");
+    let plain = joined(&[&first, &last, after], " ");
+    let (first, last) = if last.is_empty() {
+        (joined(&[&first, after], ", "), last)
+    } else {
+        (first, joined(&[&last, after], ", "))
+    };
+    // If this isn't a name, no text is: all of them are as long.
+    let candidates = Name::parse(&plain).map_or_else(|_| Vec::new(), |_| candidates(&first, &last));
+    let find = |is_right: &dyn Fn(&Name) -> bool| {
+        let is_right = |text: &&String| Name::parse(text).is_ok_and(|name| is_right(&name));
+        candidates.iter().find(is_right)
+    };
+    let exact = find(&|name| name.first() == first && name.last().unwrap_or_default() == last);
+    let close = || find(&|name| without_commas(name.first()) == without_commas(&first));
+    (exact.or_else(close).unwrap_or(&plain).clone(), exact.is_none())
 }
 
 /// Every text that may be split like this, the simplest first.
@@ -125,11 +98,9 @@ pub fn with_comma(full: &str) -> Option<String> {
 
 /// The parts that aren't empty, each as the service normalises it.
 fn joined(parts: &[&str], between: &str) -> String {
-    let normalised = parts
-        .iter()
-        .map(|part| normalised(part))
-        .filter(|part| !part.is_empty());
-    normalised.collect::<Vec<_>>().join(between)
+    let mut parts: Vec<String> = parts.iter().map(|part| normalised(part)).collect();
+    parts.retain(|part| !part.is_empty());
+    parts.join(between)
 }
 
 fn normalised(text: &str) -> String {
@@ -246,6 +217,10 @@ mod tests {
         "y Gasset",
     ];
 
+    fn text_of(parts: &[(Role, &str)]) -> (String, bool) {
+        text(&parts.iter().map(|(role, part)| (*role, (*part).to_owned())).collect())
+    }
+
     fn is_split_into(text: &str, first: &str, last: &str) -> bool {
         Name::parse(text).is_ok_and(|name| name.first() == first && name.last().unwrap_or_default() == last)
     }
@@ -282,14 +257,9 @@ mod tests {
         let mut differently = Vec::new();
         for first in FIRST {
             for last in LAST {
-                let parts = Parts {
-                    first: first.to_owned(),
-                    last: last.to_owned(),
-                    ..Parts::default()
-                };
-                let chosen = parts.text();
-                assert_eq!(chosen.is_split_differently, !is_split_into(&chosen.text, first, last));
-                if chosen.is_split_differently {
+                let chosen = text_of(&[(Role::First, first), (Role::Last, last)]);
+                assert_eq!(chosen.1, !is_split_into(&chosen.0, first, last));
+                if chosen.1 {
                     let better = any_text(first, last).find(|text| is_split_into(text, first, last));
                     assert_eq!(better, None, "{first} | {last}");
                     differently.push(format!("{first} | {last}"));
@@ -319,16 +289,8 @@ mod tests {
             ),
             ("Madonna", "", "Madonna"),
         ] {
-            let parts = Parts {
-                first: first.to_owned(),
-                last: last.to_owned(),
-                ..Parts::default()
-            };
-            let expected = Text {
-                text: text.to_owned(),
-                is_split_differently: false,
-            };
-            assert_eq!(parts.text(), expected);
+            let expected = (text.to_owned(), false);
+            assert_eq!(text_of(&[(Role::First, first), (Role::Last, last)]), expected);
         }
     }
 
@@ -341,17 +303,12 @@ mod tests {
             ("Ann", "", "XYZ-9", "Ann XYZ-9"),
             ("", "Lee", "XYZ-9", "Lee XYZ-9"),
         ] {
-            let parts = Parts {
-                first: first.to_owned(),
-                last: last.to_owned(),
-                suffix: suffix.to_owned(),
-                ..Parts::default()
-            };
-            let expected = Text {
-                text: text.to_owned(),
-                is_split_differently: true,
-            };
-            assert_eq!(parts.text(), expected, "{first} | {last} | {suffix}");
+            let expected = (text.to_owned(), true);
+            assert_eq!(
+                text_of(&[(Role::First, first), (Role::Last, last), (Role::Suffix, suffix)]),
+                expected,
+                "{first} | {last} | {suffix}"
+            );
         }
     }
 
@@ -368,14 +325,8 @@ mod tests {
                 ("Mary Ann", "van der Berg"),
                 ("Gabriel", "García Márquez"),
             ] {
-                for (last, suffix) in [(last.to_owned(), suffix), (format!("{last}, {suffix}"), "")] {
-                    let parts = Parts {
-                        first: first.to_owned(),
-                        last: last.clone(),
-                        suffix: suffix.to_owned(),
-                        ..Parts::default()
-                    };
-                    let text = parts.text().text;
+                for (last, suffix) in [(last, suffix), (&format!("{last}, {suffix}"), "")] {
+                    let text = text_of(&[(Role::First, first), (Role::Last, last), (Role::Suffix, suffix)]).0;
                     assert_eq!(Name::parse(&text).unwrap().first(), first, "{last} {suffix}: {text}");
                 }
             }
@@ -389,26 +340,30 @@ mod tests {
             ("von der", "", "Ludwig von der Heide"),
             ("Dr.", "Jr.", "Ludwig Heide, Jr."),
         ] {
-            let parts = Parts {
-                first: "Ludwig".to_owned(),
-                last: "Heide".to_owned(),
-                prefix: prefix.to_owned(),
-                suffix: suffix.to_owned(),
-                ..Parts::default()
-            };
-            assert_eq!(parts.text().text, text);
+            assert_eq!(
+                text_of(&[
+                    (Role::First, "Ludwig"),
+                    (Role::Last, "Heide"),
+                    (Role::Prefix, prefix),
+                    (Role::Suffix, suffix)
+                ])
+                .0,
+                text
+            );
         }
     }
 
     #[test]
     fn a_prefix_that_the_last_name_repeats_is_there_once() {
-        let parts = Parts {
-            first: "Jan".to_owned(),
-            particle: "van der".to_owned(),
-            last: "van der Berg".to_owned(),
-            ..Parts::default()
-        };
-        assert_eq!(parts.text().text, "Jan van der Berg");
+        assert_eq!(
+            text_of(&[
+                (Role::First, "Jan"),
+                (Role::Particle, "van der"),
+                (Role::Last, "van der Berg")
+            ])
+            .0,
+            "Jan van der Berg"
+        );
     }
 
     #[test]
@@ -446,45 +401,39 @@ mod tests {
 
     #[test]
     fn the_time_for_a_name_does_not_depend_on_its_commas() {
-        let parts = Parts {
-            first: "Ann".to_owned(),
-            last: "a,".repeat(1 << 20),
-            ..Parts::default()
-        };
-        assert!(parts.text().text.starts_with("Ann a,"));
+        assert!(
+            text_of(&[(Role::First, "Ann"), (Role::Last, &"a,".repeat(1 << 20))])
+                .0
+                .starts_with("Ann a,")
+        );
     }
 
     #[test]
     fn a_last_name_that_is_stored_with_another_comma_is_split_differently() {
-        let parts = Parts {
-            first: "Martin".to_owned(),
-            last: "King,Jr.".to_owned(),
-            ..Parts::default()
-        };
-        assert!(parts.text().is_split_differently);
+        assert!(text_of(&[(Role::First, "Martin"), (Role::Last, "King,Jr.")]).1);
     }
 
     #[test]
     fn middle_names_join_the_first_and_a_suffix_the_last() {
-        let parts = Parts {
-            first: " Martin".to_owned(),
-            middle: "Luther".to_owned(),
-            last: "King".to_owned(),
-            suffix: "Jr.".to_owned(),
-            ..Parts::default()
-        };
-        assert_eq!(parts.text().text, "Martin Luther King, Jr.");
-        let parts = Parts {
-            first: "Rembrandt".to_owned(),
-            particle: "van".to_owned(),
-            last: "Rijn".to_owned(),
-            ..Parts::default()
-        };
-        assert_eq!(parts.text().text, "Rembrandt van Rijn");
-        let parts = Parts {
-            last: "Larsen Berg".to_owned(),
-            ..Parts::default()
-        };
-        assert!(parts.text().is_split_differently);
+        assert_eq!(
+            text_of(&[
+                (Role::First, " Martin"),
+                (Role::Middle, "Luther"),
+                (Role::Last, "King"),
+                (Role::Suffix, "Jr.")
+            ])
+            .0,
+            "Martin Luther King, Jr."
+        );
+        assert_eq!(
+            text_of(&[
+                (Role::First, "Rembrandt"),
+                (Role::Particle, "van"),
+                (Role::Last, "Rijn")
+            ])
+            .0,
+            "Rembrandt van Rijn"
+        );
+        assert!(text_of(&[(Role::Last, "Larsen Berg")]).1);
     }
 }

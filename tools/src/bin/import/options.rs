@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
 use reqwest::Url;
-use uuid::{Uuid, fmt::Hyphenated};
+use uuid::Uuid;
 
 use crate::{encoding::Encoding, titles::Role};
 
@@ -33,7 +33,7 @@ pub struct Options {
     #[arg(long, value_parser = operation, required_unless_present = "dry_run")]
     pub url: Option<Url>,
     /// The workspace that gets the contacts
-    #[arg(long, value_name = "UUID", value_parser = workspace_id, required_unless_present = "dry_run")]
+    #[arg(long, value_name = "UUID", required_unless_present = "dry_run")]
     pub workspace: Option<Uuid>,
     /// Check every row, show what would be stored, send and write nothing
     #[arg(long)]
@@ -93,32 +93,26 @@ impl ColumnOptions {
             (Role::SecondLast, &self.second_last),
             (Role::Suffix, &self.suffix),
         ];
-        let names = names
-            .into_iter()
-            .filter_map(|(role, title)| Some((role, title.as_deref()?)));
-        names
-            .chain(self.emails.iter().map(|title| (Role::Email, title.as_str())))
-            .collect()
+        let mut titles: Vec<(Role, &str)> = self.emails.iter().map(|title| (Role::Email, &**title)).collect();
+        titles.extend(
+            names
+                .into_iter()
+                .filter_map(|(role, title)| Some((role, title.as_deref()?))),
+        );
+        titles
     }
 }
 
 fn operation(text: &str) -> Result<Url, &'static str> {
     let text = text.trim_end_matches('/');
     let base = text.strip_suffix("/api/contacts").unwrap_or(text);
-    let url = Url::parse(&format!("{base}/api/contacts"))
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https"))
-        .ok_or("it must be an http:// or https:// URL")?;
+    let url = Url::parse(&format!("{base}/api/contacts")).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
+    let url = url.ok_or("it must be an http:// or https:// URL")?;
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
         return Err("it must have no user name, password, query or fragment");
     }
     Ok(url)
-}
-
-fn workspace_id(text: &str) -> Result<Uuid, &'static str> {
-    let id: Result<Hyphenated, _> = text.parse();
-    id.map(Hyphenated::into_uuid)
-        .map_err(|_| "it must be a UUID in hyphenated form")
 }
 
 fn encoding(name: &str) -> Result<Encoding, &'static str> {

@@ -4,9 +4,7 @@ use std::{collections::HashSet, sync::LazyLock};
 
 /// The words for nothing, in lower case.
 static NOTHING: LazyLock<HashSet<&str>> = LazyLock::new(|| {
-    let lines = include_str!("placeholders.txt")
-        .lines()
-        .filter(|line| !line.starts_with('#'));
+    let lines = include_str!("placeholders.txt").lines();
     let words = lines.filter_map(|line| Some(line.split_once(" | ")?.1));
     words.flat_map(|words| words.split("; ")).collect()
 });
@@ -37,16 +35,11 @@ fn is_enclosed(cell: &str) -> bool {
     is_between("*|", "|*")
         || is_between("%", "%")
         || BRACKETS.iter().any(|&brackets| {
-            let inside = in_brackets
-                .strip_prefix(brackets[0])
-                .and_then(|rest| rest.strip_suffix(brackets[1]));
+            let [open, close] = brackets;
+            let inside = in_brackets.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
             // The bracket that opens the cell is not closed before its end.
-            let closes = |inside: &str| {
-                inside
-                    .find(brackets)
-                    .is_some_and(|at| inside[at..].starts_with(brackets[1]))
-            };
-            inside.is_some_and(|inside| !closes(inside))
+            let is_closed = |inside: &str| inside.matches(brackets).next() == Some(close.encode_utf8(&mut [0; 4]));
+            inside.is_some_and(|inside| !is_closed(inside))
         })
 }
 

@@ -162,84 +162,69 @@ impl<R: Read> Records<R> {
         }
         let mut record = Record {
             line: self.line,
-            fault: self.is_torn.then_some(TORN),
+            fault: std::mem::take(&mut self.is_torn).then_some(TORN),
             ..Record::default()
         };
-        self.is_torn = false;
         while self.read_field(&mut record)? {}
         Ok(Some(record))
     }
 
     /// Reads a field. Returns whether the record continues.
     fn read_field(&mut self, record: &mut Record) -> Result<bool, Unreadable> {
+        use State::{Closed, Done, Plain, Quoted, Spaces, Start};
         let (opened, start) = (self.line, record.raw.len());
-        let (mut field, mut state) = (Vec::new(), State::Start);
+        let (mut field, mut state) = (Vec::new(), Start);
         let continues = loop {
             let Some(byte) = self.next()? else {
-                if state == State::Quoted {
+                if state == Quoted {
                     return Err(Unreadable::Quote(opened));
                 }
                 break false;
             };
-            if state != State::Quoted && matches!(byte, b'\r' | b'\n') {
+            if state != Quoted && matches!(byte, b'\r' | b'\n') {
                 self.end_record(byte, record)?;
                 break false;
             }
             record.raw.push(byte);
             if record.raw.len() > MAX_RECORD {
-                let line = record.line;
-                return Err(Unreadable::Other(format!(
-                    "the row that begins on line {line} is longer than 1 MiB"
-                )));
+                let message = format!("the row that begins on line {} is longer than 1 MiB", record.line);
+                return Err(Unreadable::Other(message));
             }
-            if state != State::Quoted && byte == self.separator {
+            if state != Quoted && byte == self.separator {
                 break true;
             }
-            state = match (state, byte) {
-                (State::Start, b'"') => State::Quoted,
-                (State::Spaces, b'"') if self.opens_after_spaces => {
+            let (next, is_text) = match (state, byte) {
+                (Start, b'"') => (Quoted, false),
+                (Spaces, b'"') if self.opens_after_spaces => {
                     record.is_spaced = true;
                     field.clear();
-                    State::Quoted
+                    (Quoted, false)
                 }
-                (State::Spaces, b'"') => {
+                (Spaces, b'"') => {
                     record.fault.get_or_insert(SPACED);
-                    field.push(byte);
-                    State::Plain
+                    (Plain, true)
                 }
-                (State::Start | State::Spaces, b' ') => {
-                    field.push(byte);
-                    State::Spaces
-                }
-                (State::Quoted, b'"') => State::Closed,
-                (State::Closed, b'"') => {
-                    field.push(b'"');
-                    State::Quoted
-                }
-                (State::Closed | State::Done, b' ') if self.opens_after_spaces => State::Done,
-                (State::Closed | State::Done, _) => {
-                    if self.line > opened {
-                        return Err(Unreadable::Quote(opened));
-                    }
+                (Start | Spaces, b' ') => (Spaces, true),
+                (Quoted, b'"') => (Closed, false),
+                (Closed, b'"') => (Quoted, true),
+                (Closed | Done, b' ') if self.opens_after_spaces => (Done, false),
+                (Closed | Done, _) if self.line > opened => return Err(Unreadable::Quote(opened)),
+                (Closed | Done, _) => {
                     record.fault.get_or_insert(MISQUOTED);
-                    field.push(byte);
-                    State::Plain
+                    (Plain, true)
                 }
-                (State::Quoted, _) => {
-                    field.push(byte);
-                    if byte == b'\n' || byte == b'\r' && self.peek()? != Some(b'\n') {
-                        self.line += 1;
-                    }
-                    if self.line - opened >= MAX_LINES || field.len() > MAX_FIELD {
-                        return Err(Unreadable::Quote(opened));
-                    }
-                    State::Quoted
+                (Quoted, _) => {
+                    let ends_line = byte == b'\n' || byte == b'\r' && self.peek()? != Some(b'\n');
+                    self.line += u64::from(ends_line);
+                    (Quoted, true)
                 }
-                (State::Start | State::Spaces | State::Plain, _) => {
-                    field.push(byte);
-                    State::Plain
-                }
+                (Start | Spaces | Plain, _) => (Plain, true),
             };
+            field.extend(is_text.then_some(byte));
+            state = next;
+            if state == Quoted && (self.line - opened >= MAX_LINES || field.len() > MAX_FIELD) {
+                return Err(Unreadable::Quote(opened));
+            }
         };
         if field.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
             record.spans.push((record.fields.len(), opened));
@@ -276,9 +261,7 @@ impl<R: Read> Records<R> {
 
     fn next(&mut self) -> io::Result<Option<u8>> {
         let byte = self.peek()?;
-        if byte.is_some() {
-            self.input.consume(1);
-        }
+        self.input.consume(byte.iter().len());
         Ok(byte)
     }
 }

@@ -22,8 +22,6 @@ use crate::{
 };
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-/// The highest number of files for one input.
-const MOST_FILES: u32 = 10_000;
 
 /// The file of the rows that weren't imported, created with the first such row.
 pub struct Rejects<'a> {
@@ -78,12 +76,8 @@ impl<'a> Rejects<'a> {
             return Ok(());
         }
         if let Err(error) = self.append(&line) {
-            let path = shown(
-                self.open
-                    .as_ref()
-                    .and(self.files.last())
-                    .unwrap_or(&self.table.input.base),
-            );
+            let path = self.files.last().filter(|_| self.open.is_some());
+            let path = shown(path.unwrap_or(&self.table.input.base));
             let message = match self.last_line {
                 Some(line) => format!("{path} can no longer be written: {error}; it is complete up to line {line}"),
                 None => format!("{path} can't be written: {error}; no row is in it"),
@@ -95,8 +89,9 @@ impl<'a> Rejects<'a> {
         Ok(())
     }
 
-    /// Syncs the file to disk. Returns the files with the rows that weren't imported, those of killed runs first.
-    pub fn finish(&mut self) -> Vec<PathBuf> {
+    /// Syncs the file to disk. Returns the files with the rows that weren't imported, those of killed runs first. And why the last
+    /// one is not complete, and how many rows it lacks.
+    pub fn finish(mut self) -> (Vec<PathBuf>, Option<(String, u64)>) {
         if let Some((file, _)) = &self.open
             && let (Err(error), Some(path)) = (file.sync_all(), self.files.last())
         {
@@ -107,12 +102,7 @@ impl<'a> Rejects<'a> {
             // If this empty file is left behind, the next run only reads a finished file without need.
             let _ = fs::remove_file(marker(path));
         }
-        self.files.clone()
-    }
-
-    /// Why the file is not complete, and how many rows it lacks.
-    pub fn broken(&self) -> Option<&(String, u64)> {
-        self.broken.as_ref()
+        (self.files, self.broken)
     }
 
     /// Writes whole rows, or nothing.
@@ -137,7 +127,7 @@ impl<'a> Rejects<'a> {
     /// The names that the file may have. It gets the first free one.
     fn paths(&self) -> impl Iterator<Item = PathBuf> + use<> {
         let base = self.table.input.base.clone().into_os_string();
-        (1..MOST_FILES).map(move |number| {
+        (1_u64..).map(move |number| {
             let mut name = base.clone();
             match number {
                 1 => name.push(".rejected.csv"),
@@ -150,21 +140,20 @@ impl<'a> Rejects<'a> {
     /// Creates the first of the files that doesn't exist. Never opens an existing one, and doesn't follow symbolic links.
     fn create(&mut self) -> io::Result<File> {
         let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        for path in self.paths() {
+        let mut paths = self.paths();
+        let (file, path) = loop {
+            let path = paths.next().unwrap_or_default();
             match create(&path) {
-                Ok(file) => {
-                    file.set_permissions(Permissions::from_mode(self.table.input.mode))?;
-                    // If these fail, the next run after a kill writes the same rows again, but loses none.
-                    let _ = file.lock();
-                    let _ = create(&marker(&path));
-                    self.files.push(path);
-                    return Ok(file);
-                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
+                file => break (file?, path),
             }
-        }
-        Err(io::Error::other("there are too many such files"))
+        };
+        file.set_permissions(Permissions::from_mode(self.table.input.mode))?;
+        // If these fail, the next run after a kill writes the same rows again, but loses none.
+        let _ = file.lock();
+        let _ = create(&marker(&path));
+        self.files.push(path);
+        Ok(file)
     }
 
     /// Remembers the rows of a killed run's file.
@@ -181,20 +170,12 @@ impl<'a> Rejects<'a> {
     }
 
     fn head(&self) -> Vec<u8> {
-        let [line, because] = REJECTED_COLUMNS;
-        let header = self.line(
-            line,
-            because,
-            self.table.header.record.raw_from(self.table.own_columns()),
-        );
-        let input = &self.table.input;
+        let (input, header) = (&self.table.input, &self.table.header.record);
         // A UTF-16 file is written as UTF-8, with a byte order mark.
-        let mark = if input.byte_order_mark > 0 || input.encoding.is_utf_16() {
-            BYTE_ORDER_MARK
-        } else {
-            b""
-        };
-        [mark, &header].concat()
+        let is_marked = input.byte_order_mark > 0 || input.encoding.is_utf_16();
+        let mark = if is_marked { BYTE_ORDER_MARK } else { b"" };
+        let own = header.raw_from(self.table.own_columns());
+        [mark, &self.line(REJECTED_COLUMNS[0], REJECTED_COLUMNS[1], own)].concat()
     }
 
     /// A row as it is written.

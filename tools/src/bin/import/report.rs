@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     env,
+    ffi::OsString,
     path::Path,
     time::{Duration, Instant},
 };
@@ -32,7 +33,7 @@ const RESULTS: [&str; 5] = ["created", "existing", "conflicts", "rejected", "not
 #[derive(Default)]
 pub struct Notices {
     cleaned: BTreeMap<&'static str, u64>,
-    /// The names that are split differently from the columns, the first ones with their lines.
+    /// The names that are split differently from the columns: how many, and the first ones with their lines.
     splits: u64,
     shown_splits: Vec<String>,
 }
@@ -40,27 +41,23 @@ pub struct Notices {
 impl Notices {
     /// Adds the notes about a row.
     pub fn add(&mut self, row: &Row) {
+        let Ok(contact) = &row.contact else {
+            return;
+        };
         for what in &row.cleaned {
             *self.cleaned.entry(what).or_default() += 1;
         }
-        if let Ok(contact) = &row.contact
-            && contact.is_split_differently
-        {
+        if let Some(split) = contact.split_differently() {
             self.splits += 1;
-            if self.shown_splits.len() < MOST_SPLITS {
-                self.shown_splits
-                    .push(format!("  line {}: {}", row.line, contact.split()));
-            }
+            self.shown_splits.push(format!("  line {}: {split}", row.line));
+            self.shown_splits.truncate(MOST_SPLITS);
         }
     }
 
     /// What was cleaned: a line, if anything was.
     pub fn cleaned(&self) -> Option<String> {
-        let cleaned = self
-            .cleaned
-            .iter()
-            .map(|(what, cells)| format!("{what} ({})", count(*cells, "cell")));
-        let cleaned = cleaned.collect::<Vec<_>>().join(", ");
+        let cells = |(what, cells): (&&str, &u64)| format!("{what} ({})", count(*cells, "cell"));
+        let cleaned = self.cleaned.iter().map(cells).collect::<Vec<_>>().join(", ");
         (!cleaned.is_empty()).then(|| format!("Cleaned: {cleaned}."))
     }
 
@@ -87,7 +84,6 @@ pub struct Report<'a> {
     rejects: Rejects<'a>,
     /// The bar that a terminal shows.
     pub bar: ProgressBar,
-    began: Instant,
     last_line: Option<Instant>,
     /// The last error that the bar's terminal was told.
     trouble: Option<String>,
@@ -96,10 +92,7 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// An empty report on this many rows of a file.
     pub fn new(table: &'a Table, file: &'a Path, rows: u64) -> Self {
-        let bar = ProgressBar::new(rows);
-        if let Ok(style) = ProgressStyle::with_template(BAR) {
-            bar.set_style(style);
-        }
+        let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
         Self {
             table,
             file,
@@ -108,8 +101,7 @@ impl<'a> Report<'a> {
             reasons: BTreeMap::new(),
             notices: Notices::default(),
             rejects: Rejects::new(table),
-            bar,
-            began: Instant::now(),
+            bar: ProgressBar::new(rows).with_style(style),
             last_line: None,
             trouble: None,
         }
@@ -147,7 +139,7 @@ impl<'a> Report<'a> {
     /// Shows how many rows have a result, written or not, and the error that the others wait for.
     pub fn tick(&mut self, done: u64, trouble: Option<(String, Duration)>) {
         let (trouble, left) = trouble.unzip();
-        let line = progress(done, self.rows, self.began.elapsed(), self.not_in(), left);
+        let line = progress(done, self.rows, self.bar.elapsed(), self.not_in(), left);
         if self.bar.is_hidden() {
             if self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY) {
                 self.last_line = Some(Instant::now());
@@ -169,9 +161,9 @@ impl<'a> Report<'a> {
     /// # Errors
     ///
     /// The file has changed since it was checked.
-    pub fn finish(mut self, stopped: Option<&str>) -> Result<bool, String> {
+    pub fn finish(self, stopped: Option<&str>) -> Result<bool, String> {
         self.bar.finish_and_clear();
-        let read = self.counts.iter().sum();
+        let (read, not_in) = (self.counts.iter().sum(), self.not_in());
         say(format_args!("{} of {}", count(read, "row"), self.table.input.shown));
         for (result, number) in RESULTS.iter().zip(self.counts) {
             say(format_args!("{result:>11}  {}", HumanCount(number)));
@@ -179,50 +171,39 @@ impl<'a> Report<'a> {
         for (reason, rows) in &self.reasons {
             say(format_args!("Rejected, {}: {reason}.", count(*rows, "row")));
         }
-        self.notices
-            .cleaned()
-            .into_iter()
-            .chain(self.notices.splits())
-            .for_each(say);
+        self.notices.cleaned().iter().for_each(say);
+        self.notices.splits().iter().for_each(say);
         if let Some(reason) = stopped {
             say(format_args!("The import stopped: {}.", reason.trim_end_matches('.')));
         }
-        let files = self.rejects.finish();
+        let (files, broken) = self.rejects.finish();
         if !files.is_empty() {
             say("The other rows are in a file, each with its line and the reason. To import them once they are fixed:");
             for file in &files {
-                say(format_args!("  {}", self.command(file)));
+                say(format_args!("  {}", command(self.file, file)));
             }
         }
-        if let Some((reason, unwritten)) = self.rejects.broken() {
-            let rows = count(*unwritten, "row");
+        if let Some((reason, unwritten)) = broken {
+            let rows = count(unwritten, "row");
             say(format_args!(
                 "{reason}. {rows} could not be written to it: run the same import again."
             ));
         }
-        if read != self.rows {
+        let rows = self.rows;
+        if read != rows {
             return Err(format!(
-                "The file changed while it was imported: it had {} rows at first, and {read} were read. Run the import again.",
-                self.rows
+                "The file changed while it was imported: it had {rows} rows at first, and {read} were read. Run the import again."
             ));
         }
-        Ok(self.not_in() == 0)
+        Ok(not_in == 0)
     }
+}
 
-    /// The command that imports another file in the same way.
-    fn command(&self, file: &Path) -> String {
-        let words = env::args_os().map(|word| {
-            if word == self.file {
-                file.as_os_str().to_owned()
-            } else {
-                word
-            }
-        });
-        words
-            .map(|word| quoted(&word.to_string_lossy()).into_owned())
-            .collect::<Vec<_>>()
-            .join(" ")
-    }
+/// The command that imports another file in the same way.
+fn command(this: &Path, other: &Path) -> String {
+    let words = env::args_os().map(|word| if word == this { other.into() } else { word });
+    let quoted = |word: OsString| quoted(&word.to_string_lossy()).into_owned();
+    words.map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// Counts a reason, if it is one of the first different ones.
@@ -236,21 +217,17 @@ fn add_reason(reasons: &mut BTreeMap<String, u64>, reason: &str) {
 #[expect(clippy::cast_precision_loss)]
 fn progress(done: u64, rows: u64, elapsed: Duration, not_in: u64, retrying: Option<Duration>) -> String {
     let rate = done as f64 / elapsed.as_secs_f64().max(0.001);
-    let mut line = format!("{} of {}", HumanCount(done), count(rows, "row"));
-    if retrying.is_none() {
-        line += &format!(", {rate:.0}/s");
-        // Infinite as long as nothing is done.
-        if let Ok(left) = Duration::try_from_secs_f64(rows.saturating_sub(done) as f64 / rate) {
-            line += &format!(", {} left", time(left));
-        }
-    }
-    if not_in > 0 {
-        line += &format!(", {} not imported", HumanCount(not_in));
-    }
-    if let Some(left) = retrying {
-        line += &format!("; retrying for {}", time(left));
-    }
-    line
+    // Infinite as long as nothing is done.
+    let left = Duration::try_from_secs_f64(rows.saturating_sub(done) as f64 / rate).ok();
+    let parts = [
+        Some(format!("{} of {}", HumanCount(done), count(rows, "row"))),
+        retrying.is_none().then(|| format!(", {rate:.0}/s")),
+        left.filter(|_| retrying.is_none())
+            .map(|left| format!(", {} left", time(left))),
+        (not_in > 0).then(|| format!(", {} not imported", HumanCount(not_in))),
+        retrying.map(|left| format!("; retrying for {}", time(left))),
+    ];
+    parts.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -105,11 +105,9 @@ impl Sender {
         let mut authorization = HeaderValue::try_from(format!("Bearer {key}")).map_err(|error| error.to_string())?;
         authorization.set_sensitive(true);
         let json = HeaderValue::from_static("application/json");
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization), (CONTENT_TYPE, json)]);
         let mut client = Client::builder()
-            .default_headers(HeaderMap::from_iter([
-                (AUTHORIZATION, authorization),
-                (CONTENT_TYPE, json),
-            ]))
+            .default_headers(headers)
             .timeout(REQUEST_TIMEOUT)
             // The key must not follow a redirect to another server.
             .redirect(Policy::none());
@@ -256,10 +254,9 @@ impl Sender {
 
 async fn verdict(mut response: Response) -> reqwest::Result<Verdict> {
     let status = response.status();
-    let retry_after = response.headers().get(RETRY_AFTER);
-    let retry_after = retry_after
-        .and_then(|value| value.to_str().ok()?.parse().ok())
-        .map_or(Duration::ZERO, Duration::from_secs);
+    let seconds = |value: &HeaderValue| value.to_str().ok()?.parse().ok();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
+    let retry_after = retry_after.map_or(Duration::ZERO, Duration::from_secs);
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await?
         && body.len() <= MAX_BODY
@@ -268,11 +265,9 @@ async fn verdict(mut response: Response) -> reqwest::Result<Verdict> {
     }
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let message = |member: &str| body[member].as_str().map(shortened).filter(|text| !text.is_empty());
-    let reason = || {
-        message("error")
-            .or_else(|| message("message"))
-            .unwrap_or_else(|| status.to_string())
-    };
+    let reason = ["error", "message"].into_iter().find_map(message);
+    let reason = reason.unwrap_or_else(|| status.to_string());
+    let said = format!("the service says: {reason}");
     let again = |longest| Verdict::Again(format!("the service responds with {status}"), longest, retry_after);
     Ok(match status {
         // Many web servers respond to any request with 200.
@@ -281,15 +276,13 @@ async fn verdict(mut response: Response) -> reqwest::Result<Verdict> {
         )),
         StatusCode::CREATED => Verdict::Done(Outcome::Created),
         StatusCode::OK => Verdict::Done(Outcome::Existing),
-        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => {
-            Verdict::Done(Outcome::Rejected(format!("the service says: {}", reason())))
-        }
-        StatusCode::CONFLICT => Verdict::Done(Outcome::Conflict(format!("the service says: {}", reason()))),
-        StatusCode::INTERNAL_SERVER_ERROR => Verdict::Failed(reason()),
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => Verdict::Done(Outcome::Rejected(said)),
+        StatusCode::CONFLICT => Verdict::Done(Outcome::Conflict(said)),
+        StatusCode::INTERNAL_SERVER_ERROR => Verdict::Failed(reason),
         StatusCode::TOO_MANY_REQUESTS => again(MAX_THROTTLED_BACKOFF),
         status if status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() => again(MAX_BACKOFF),
         // 401, 403, 404 and every other status that means a wrong key, workspace or URL.
-        _ => Verdict::Stop(format!("the service responded with {}: {}", status.as_u16(), reason())),
+        _ => Verdict::Stop(format!("the service responded with {}: {}", status.as_u16(), reason)),
     })
 }
 

@@ -6,11 +6,11 @@ use create_contact::{email::Email, name::Name};
 use serde_json::{Value, json};
 
 use crate::{
-    clean::{self, Kind},
-    columns::{self, Column},
+    clean::{self, Cleaned, Kind},
+    columns::{self, Column, PARTS},
     header::{Header, SEPARATORS},
     input::Input,
-    names::{Parts, Text, other_half, with_comma},
+    names::{self, Parts, other_half, with_comma},
     options::ColumnOptions,
     placeholders::is_placeholder,
     records::{Record, Records, Unreadable, opens_after_spaces},
@@ -24,6 +24,8 @@ pub const REJECTED_COLUMNS: [&str; 2] = ["rejected line", "rejected because"];
 
 const LAST_FIRST: &str =
     "the last name comes first in this column, but it isn't clear where it ends: write a comma after it";
+
+const NOT_UTF_8: &str = "the row has bytes that are not UTF-8: write the name or the address again";
 
 const CONTRADICTION: &str = "the full name doesn't have the first name in it: correct one of them, or say with --name-column which \
                              column to use";
@@ -46,7 +48,7 @@ pub struct Row {
     /// Its text in the file, without the columns that a file of rejected rows adds.
     pub text: Vec<u8>,
     /// What was cleaned in it.
-    pub cleaned: Vec<&'static str>,
+    pub cleaned: Cleaned,
     /// The contact, or why there is none.
     pub contact: Result<Contact, String>,
 }
@@ -54,8 +56,7 @@ pub struct Row {
 /// What is sent of a row.
 pub struct Contact {
     text: String,
-    /// The service splits the name in a different place than the columns.
-    pub is_split_differently: bool,
+    is_split_differently: bool,
     /// The name that the service will make from it.
     pub name: Name,
     /// The address.
@@ -70,6 +71,11 @@ impl Contact {
             Some(last) => format!("first name \"{first}\", last name \"{last}\""),
             None => format!("first name \"{first}\", no last name"),
         }
+    }
+
+    /// The same, if the service splits the name in a different place than the columns.
+    pub fn split_differently(&self) -> Option<String> {
+        self.is_split_differently.then(|| self.split())
     }
 
     /// The request's body.
@@ -150,31 +156,28 @@ impl Table {
 
     /// What the file is, and what its columns are taken for: two lines.
     pub fn shown(&self, rows: u64) -> String {
-        let separators = SEPARATORS
+        let (input, header) = (&self.input, &self.header);
+        let mut separators = SEPARATORS
             .iter()
-            .find(|(separator, _)| *separator == self.header.separator);
-        let header = match self.header.record.line {
-            1 => "header on line 1".to_owned(),
-            line => format!("header on line {line}, the lines above it are skipped"),
+            .filter(|(separator, _)| *separator == header.separator);
+        let separator = separators.next().map_or("another character", |(_, name)| name);
+        let (rows, encoding) = (count(rows, "row"), &input.encoding_shown);
+        let (line, columns) = (header.record.line, header.columns.shown());
+        let skipped = if line > 1 {
+            ", the lines above it are skipped"
+        } else {
+            ""
         };
         format!(
-            "{}: {}, {}, separated by {}, {header}.\nColumns: {}",
-            self.input.shown,
-            count(rows, "row"),
-            self.input.encoding_shown(),
-            separators.map_or("another character", |(_, name)| name),
-            self.header.columns.shown(),
+            "{}: {rows}, {encoding}, separated by {separator}, header on line {line}{skipped}.\nColumns: {columns}",
+            input.shown
         )
     }
 
     /// Where the columns of the first file begin, if this one has the rejected rows of another.
     pub fn own_columns(&self) -> usize {
         let titles = [0, 1].map(|index| columns::shown(self.header.record.field(index)));
-        if titles == REJECTED_COLUMNS {
-            REJECTED_COLUMNS.len()
-        } else {
-            0
-        }
+        if titles == REJECTED_COLUMNS { 2 } else { 0 }
     }
 
     /// The line of a quote that opens a cell with whole rows in it: it was closed by the quote of another cell. Such a row is a
@@ -197,7 +200,7 @@ impl Table {
     fn row(&self, record: &Record) -> Row {
         let own = self.own_columns();
         let original = || str::from_utf8(record.field(0)).ok()?.trim().parse().ok();
-        let mut cleaned = Vec::new();
+        let mut cleaned = Cleaned::new();
         Row {
             line: record.line,
             original: (own > 0).then(original).flatten().unwrap_or(record.line),
@@ -207,7 +210,7 @@ impl Table {
         }
     }
 
-    fn contact(&self, record: &Record, cleaned: &mut Vec<&'static str>) -> Result<Contact, String> {
+    fn contact(&self, record: &Record, cleaned: &mut Cleaned) -> Result<Contact, String> {
         if let Some(fault) = record.fault {
             return Err(fault.to_owned());
         }
@@ -219,83 +222,71 @@ impl Table {
                 record.fields.len()
             ));
         }
-        let name = self.name(record, cleaned)?;
+        let (text, is_split_differently) = self.name(record, cleaned)?;
         let email = self.email(record, cleaned)?;
-        match (
-            parsed(&name.text, Kind::Name, "name", Name::parse),
-            parsed(&email, Kind::Email, "email", Email::parse),
-        ) {
-            (Ok(parsed), Ok(email)) => Ok(Contact {
-                text: name.text,
-                is_split_differently: name.is_split_differently,
-                name: parsed,
+        let name = parsed(&text, Kind::Name, "name", Name::parse);
+        match (name, parsed(&email, Kind::Email, "email", Email::parse)) {
+            (Ok(name), Ok(email)) => Ok(Contact {
+                text,
+                is_split_differently,
+                name,
                 email,
             }),
-            (name, email) => {
-                let problems = name.err().into_iter().chain(email.err());
-                Err(problems.collect::<Vec<_>>().join("; "))
-            }
+            (Err(name), Err(email)) => Err(format!("{name}; {email}")),
+            (Err(problem), _) | (_, Err(problem)) => Err(problem),
         }
     }
 
-    fn name(&self, record: &Record, cleaned: &mut Vec<&'static str>) -> Result<Text, String> {
+    fn name(&self, record: &Record, cleaned: &mut Cleaned) -> Result<(String, bool), String> {
         let columns = &self.header.columns;
         let mut cell = |role: Role| cell(record, columns.get(role), Kind::Name, cleaned);
         let full = cell(Role::Name)?;
         if columns.name_comes_first && !full.is_empty() {
-            return self.full_name(full);
+            return Ok((self.full_name(full)?, false));
         }
-        let (mut first, mut last) = (cell(Role::First)?, cell(Role::Last)?);
+        let mut parts = Parts::new();
+        for role in PARTS {
+            let part = cell(role)?;
+            // A placeholder says that there is none. There must be a first or a last name.
+            let is_nothing = role != Role::First && role != Role::Last && is_placeholder(&part);
+            parts.insert(role, if is_nothing { String::new() } else { part });
+        }
+        let [first, last] = [Role::First, Role::Last].map(|role| parts[&role].clone());
         if first.is_empty() && last.is_empty() && !full.is_empty() {
-            return self.full_name(full);
+            return Ok((self.full_name(full)?, false));
         }
-        // A placeholder says that there is none. There must be a first or a last name.
-        let mut optional = |role: Role| cell(role).map(|text| if is_placeholder(&text) { String::new() } else { text });
-        let (middle, second_last) = (optional(Role::Middle)?, optional(Role::SecondLast)?);
-        let parts = [&first, &middle, &last, &second_last];
-        if let Some(doubt) = parts.iter().find_map(|part| clean::doubt(part, Kind::Name)) {
+        let mut words = [Role::First, Role::Middle, Role::Last, Role::SecondLast].iter();
+        if let Some(doubt) = words.find_map(|role| clean::doubt(&parts[role], Kind::Name)) {
             return Err(doubt);
         }
-        match columns.may_be_full {
-            Some(Role::First) => first = other_half(&first, &last).unwrap_or(first),
-            Some(_) => last = other_half(&last, &first).unwrap_or(last),
+        // The half that no other column has, if a column of first or last names may have full names.
+        let half = match columns.may_be_full {
+            Some(Role::First) => other_half(&first, &last).map(|half| (Role::First, half)),
+            Some(_) => other_half(&last, &first).map(|half| (Role::Last, half)),
             // First names without last names, and full names that may have them.
             None if columns.get(Role::Last).is_none() && !full.is_empty() && full != first => {
-                last = other_half(&full, &first).ok_or(CONTRADICTION)?;
+                Some((Role::Last, other_half(&full, &first).ok_or(CONTRADICTION)?))
             }
-            None => {}
-        }
-        let parts = Parts {
-            first,
-            middle,
-            prefix: optional(Role::Prefix)?,
-            particle: optional(Role::Particle)?,
-            last,
-            second_last,
-            suffix: optional(Role::Suffix)?,
+            None => None,
         };
-        Ok(parts.text())
+        parts.extend(half);
+        Ok(names::text(&parts))
     }
 
     /// A full name as the service reads it: with a comma after a last name that comes first. A name in other letters than its
     /// title, such as `John Smith` under `氏名`, is left as it is.
-    fn full_name(&self, full: String) -> Result<Text, String> {
+    fn full_name(&self, full: String) -> Result<String, &'static str> {
         let is_latin = |text: &str| text.contains(|c: char| c.is_ascii_alphabetic());
-        let is_last_first =
-            |column: &Column| column.meaning.is_last_first && (is_latin(&column.title) || !is_latin(&full));
-        let text = if self.header.columns.get(Role::Name).is_some_and(is_last_first) {
-            with_comma(&full).ok_or(LAST_FIRST)?
-        } else {
-            full
-        };
-        Ok(Text {
-            text,
-            is_split_differently: false,
-        })
+        match self.header.columns.get(Role::Name) {
+            Some(column) if column.meaning.is_last_first && (is_latin(&column.title) || !is_latin(&full)) => {
+                with_comma(&full).ok_or(LAST_FIRST)
+            }
+            _ => Ok(full),
+        }
     }
 
     /// The first address that isn't empty. A placeholder is only reported where there is no other.
-    fn email(&self, record: &Record, cleaned: &mut Vec<&'static str>) -> Result<String, String> {
+    fn email(&self, record: &Record, cleaned: &mut Cleaned) -> Result<String, String> {
         let mut placeholder = String::new();
         for column in &self.header.columns.emails {
             let email = cell(record, Some(column), Kind::Email, cleaned)?;
@@ -326,15 +317,9 @@ fn may_be_name(cell: &[u8]) -> bool {
     str::from_utf8(cell).is_ok_and(|cell| cell.contains(char::is_alphabetic) && !cell.contains(is_other))
 }
 
-fn cell(
-    record: &Record,
-    column: Option<&Column>,
-    kind: Kind,
-    cleaned: &mut Vec<&'static str>,
-) -> Result<String, String> {
+fn cell(record: &Record, column: Option<&Column>, kind: Kind, cleaned: &mut Cleaned) -> Result<String, String> {
     let cell = column.map_or(&[][..], |column| record.field(column.index));
-    let text = str::from_utf8(cell)
-        .map_err(|_| "the row has bytes that are not UTF-8: write the name or the address again")?;
+    let text = str::from_utf8(cell).map_err(|_| NOT_UTF_8)?;
     Ok(clean::clean(text, kind, cleaned))
 }
 

@@ -136,11 +136,9 @@ fn compared(title: &str) -> String {
     let is_dropped = |c: &char| matches!(c, '\u{300}'..='\u{36f}' | '*' | ':' | '"' | '\'' | '’' | '–');
     let is_joint = |c: char| c.is_whitespace() || matches!(c, '_' | '-' | '.');
     let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize(title);
-    let lower = decomposed
-        .chars()
-        .flat_map(char::to_lowercase)
-        .filter(|c| !is_dropped(c));
-    let lower: String = lower.map(|c| if c == 'ı' { 'i' } else { c }).collect();
+    let lower = decomposed.chars().flat_map(char::to_lowercase);
+    let lower = lower.map(|c| if c == 'ı' { 'i' } else { c });
+    let lower: String = lower.filter(|c| !is_dropped(c)).collect();
     let mut text = ComposingNormalizerBorrowed::new_nfc().normalize(&lower).into_owned();
     if let Some((before, inside)) = in_parentheses(&text) {
         let is_ending =
@@ -155,16 +153,14 @@ fn compared(title: &str) -> String {
 
 /// A title without its number, and the number: `emailaddress` and 2 of `email2address`. Not 0 if there is one, and up to 99.
 fn without_number(title: &str) -> (String, u32) {
-    let mut numbers = title
-        .split(|c: char| !c.is_ascii_digit())
-        .filter(|digits| !digits.is_empty());
+    let numbers = title.split(|c: char| !c.is_ascii_digit());
+    let mut numbers = numbers.filter(|digits| !digits.is_empty());
     match (numbers.next(), numbers.next()) {
         (Some(digits), None) if digits.len() <= 2 => {
             let written = [format!("({digits})"), format!("#{digits}"), digits.to_owned()];
-            let without = written
-                .iter()
-                .fold(title.to_owned(), |title, number| title.replace(number, ""));
-            (without, digits.parse().map_or(1, |number: u32| number.max(1)))
+            let without = |title: String, number: &String| title.replace(number, "");
+            let title = written.iter().fold(title.to_owned(), without);
+            (title, digits.parse().map_or(1, |number: u32| number.max(1)))
         }
         _ => (title.to_owned(), 0),
     }
