@@ -1,10 +1,8 @@
 //! The picture at the beginning of docs/import.md: what an import shows at a terminal.
 
-use std::{env, fmt::Write as _, fs, path::Path};
+use std::{env, fmt::Write as _, fs};
 
-use tempfile::TempDir;
-
-use crate::{LocalRun, answered, import};
+use crate::{LocalRun, answered, root};
 
 const COLUMNS: u16 = 100;
 const COMMAND: [&str; 2] = [
@@ -18,12 +16,7 @@ pub fn screen(output: &[u8], columns: u16) -> Vec<String> {
     terminal.process(output);
     let rows = terminal.screen().rows(0, columns);
     let mut lines: Vec<String> = rows.map(|row| row.trim_end().to_owned()).collect();
-    lines.truncate(
-        lines
-            .iter()
-            .rposition(|line| !line.is_empty())
-            .map_or(0, |last| last + 1),
-    );
+    while lines.pop_if(|line| line.is_empty()).is_some() {}
     lines
 }
 
@@ -44,35 +37,17 @@ fn svg(lines: &[String]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_picture_is_what_an_import_shows_at_a_terminal() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let local = LocalRun::start().await;
-    let directory = TempDir::new().unwrap();
-    fs::create_dir(directory.path().join("examples")).unwrap();
-    let sample = Path::new("examples/contacts.csv");
-    fs::copy(root.join(sample), directory.path().join(sample)).unwrap();
-    let mut command = import(sample);
-    command.args([
-        "--url",
-        &local.url,
-        "--workspace",
-        "0198c1a5-6f00-7000-8000-000000000002",
-    ]);
-    let output = answered(command.current_dir(directory.path()), COLUMNS, "y\n").await;
+    let (_directory, command) = local.sample();
+    let (_, shown) = answered(&command, COLUMNS, "y\n").await;
 
     // The lines wrap where they do with the page's URL and program.
-    let shown = String::from_utf8(output.stdout).unwrap();
-    let shown = shown
-        .replace(&local.url, "http://127.0.0.1:3000")
-        .replace(env!("CARGO_BIN_EXE_import"), "target/debug/import");
-    let command = COMMAND.map(str::to_owned);
-    let picture = svg(&[&command[..], &screen(shown.as_bytes(), COLUMNS)].concat());
-    let path = root.join("docs/import.svg");
+    let screen = screen(local.as_on_the_page(&shown).as_bytes(), COLUMNS);
+    let picture = svg(&[&COMMAND.map(str::to_owned)[..], &screen].concat());
+    let path = root().join("docs/import.svg");
     if env::var_os("NEW_PICTURE").is_some() {
         fs::write(&path, &picture).unwrap();
     }
-    assert_eq!(
-        fs::read_to_string(path).unwrap_or_default(),
-        picture,
-        "NEW_PICTURE=1 cargo test -p tools --test import picture draws it again"
-    );
+    let message = "NEW_PICTURE=1 cargo test -p tools --test import picture draws it again";
+    assert_eq!(fs::read_to_string(path).unwrap_or_default(), picture, "{message}");
 }
