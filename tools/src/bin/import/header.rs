@@ -70,8 +70,8 @@ fn header(text: impl Read, separator: u8, options: &ColumnOptions) -> Result<Hea
     while read < TITLE_RECORDS {
         let record = match records.read() {
             Ok(Some(record)) => record,
-            Err(Unreadable::Other(words)) if read == 0 => return Err(((false, false, usize::MAX), words + ".")),
-            Err(error) if read == 0 => return Err(((false, false, 0), format!("{error}."))),
+            Err(error @ Unreadable::Quote(_)) if read == 0 => return Err(((false, false, 0), format!("{error}."))),
+            Err(error) if read == 0 => return Err(((false, false, usize::MAX), format!("{error}."))),
             // The error is reported when the whole file is checked.
             Ok(None) | Err(_) => break,
         };

@@ -60,36 +60,33 @@ impl Input {
     ///
     /// A message, if it can't be read or isn't a file that can be imported.
     pub fn open(path: &Path, encoding: Option<Encoding>) -> Result<Self, String> {
-        let opened = Self::read(path, encoding).unwrap_or_else(|error| Err(format!("can't be read: {error}.")));
-        opened.map_err(|reason| format!("{} {reason}", shown(path)))
-    }
-
-    /// The inner error is why the file can't be imported.
-    fn read(path: &Path, encoding: Option<Encoding>) -> io::Result<Result<Self, String>> {
-        let mut file = File::open(path)?;
-        let metadata = file.metadata()?;
+        let shown = shown(path);
+        let unreadable = |error| format!("{shown} can't be read: {error}.");
+        let mut file = File::open(path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
         if metadata.is_dir() {
-            return Ok(Err("is a folder, not a CSV file.".to_owned()));
+            return Err(format!("{shown} is a folder, not a CSV file."));
         }
         let (mut base, mut mode) = (path.to_owned(), metadata.permissions().mode() & 0o666);
         if !metadata.is_file() {
-            let mut copy = tempfile::tempfile()?;
-            io::copy(&mut file, &mut copy)?;
+            let mut copy = tempfile::tempfile().map_err(unreadable)?;
+            io::copy(&mut file, &mut copy).map_err(unreadable)?;
             (file, base, mode) = (copy, "import".into(), PRIVATE);
         }
         let mut head = Vec::new();
-        file.seek(SeekFrom::Start(0))?;
-        (&file).take(CHUNK as u64).read_to_end(&mut head)?;
+        file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+        let start = (&file).take(CHUNK as u64).read_to_end(&mut head);
+        start.map_err(unreadable)?;
         let marked = encoding_rs::Encoding::for_bom(&head);
         let byte_order_mark = marked.map_or(0, |(_, length)| length);
         let text = head[byte_order_mark..].trim_ascii_start();
         if text.is_empty() {
-            return Ok(Err("is empty.".to_owned()));
+            return Err(format!("{shown} is empty."));
         }
         // Text formats may have white space in front of them. Binary formats are recognised by the very first bytes.
         let is_other = |(beginning, _): &&(&[u8], &str)| head.starts_with(beginning) || text.starts_with(beginning);
         if let Some((_, what)) = OTHER_FILES.iter().find(is_other) {
-            return Ok(Err(format!("is {what}.")));
+            return Err(format!("{shown} is {what}."));
         }
         let (encoding, how) = match (marked, encoding, utf_16(&head)) {
             (Some((marked, _)), ..) => (Encoding::Web(marked), " (it has a byte order mark)"),
@@ -98,12 +95,12 @@ impl Input {
             _ => (Encoding::UTF_8, ""),
         };
         if how.is_empty()
-            && let Some(reason) = check_utf_8(&file)?
+            && let Some(reason) = check_utf_8(&file).map_err(unreadable)?
         {
-            return Ok(Err(reason));
+            return Err(format!("{shown} {reason}"));
         }
-        Ok(Ok(Self {
-            shown: shown(path),
+        Ok(Self {
+            shown,
             base,
             is_regular: metadata.is_file(),
             mode,
@@ -111,7 +108,7 @@ impl Input {
             byte_order_mark: byte_order_mark as u64,
             encoding_shown: format!("{}{how}", encoding.name()),
             file,
-        }))
+        })
     }
 
     /// The text from its beginning, as UTF-8. Single bytes that are not valid UTF-8 are left unchanged.

@@ -8,9 +8,6 @@ use uuid::Uuid;
 
 use crate::{encoding::Encoding, titles::Role};
 
-const ABOUT: &str =
-    "Imports contacts from a CSV file, and reports each row that wasn't imported, with its line and the reason.";
-
 const EXAMPLES: &str = "\
 The API key comes from the environment variable CONTACTS_API_KEY, or else from standard input. Never pass it as an argument.
 
@@ -23,9 +20,9 @@ is always safe: contacts that are already there are found, not created twice.
 
 Exit codes: 0 every row is in; 1 some aren't, or the file can't be imported; 2 the command line is wrong.";
 
-/// What the command line asks for.
+/// Imports contacts from a CSV file, and reports each row that wasn't imported, with its line and the reason.
 #[derive(Parser)]
-#[command(name = "import", version, about = ABOUT, after_help = EXAMPLES)]
+#[command(name = "import", version, after_help = EXAMPLES)]
 pub struct Options {
     /// The CSV file; a pipe or /dev/stdin is fine too
     pub file: PathBuf,

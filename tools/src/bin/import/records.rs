@@ -12,10 +12,7 @@
 //! - A record ends as the first one does: with a line feed (and a carriage return before it), or with a carriage return alone. In
 //!   a file of line feeds, a lone carriage return ends a record too, but the records on both sides of it are invalid.
 
-use std::{
-    fmt,
-    io::{self, BufRead, BufReader, Read},
-};
+use std::io::{self, BufRead, BufReader, Read};
 
 /// The most lines in one field: even a long note has fewer.
 const MAX_LINES: u64 = 100;
@@ -70,30 +67,17 @@ impl Record {
 }
 
 /// Why a file can't be read any further.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
     /// The quote that opens on this line isn't closed.
+    #[error("the quote that opens a cell on line {0} isn't closed where the cell ends: close it, or remove it")]
     Quote(u64),
-    /// Anything else, in words.
-    Other(String),
-}
-
-impl From<io::Error> for Unreadable {
-    fn from(error: io::Error) -> Self {
-        Self::Other(format!("it can't be read: {error}"))
-    }
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Quote(line) => write!(
-                f,
-                "the quote that opens a cell on line {line} isn't closed where the cell ends: close it, or remove it"
-            ),
-            Self::Other(words) => f.write_str(words),
-        }
-    }
+    /// The record that begins on this line has no end.
+    #[error("the row that begins on line {0} is longer than 1 MiB")]
+    Long(u64),
+    /// An error of the operating system.
+    #[error("it can't be read: {0}")]
+    Io(#[from] io::Error),
 }
 
 /// The records of a text.
@@ -187,8 +171,7 @@ impl<R: Read> Records<R> {
             }
             record.raw.push(byte);
             if record.raw.len() > MAX_RECORD {
-                let message = format!("the row that begins on line {} is longer than 1 MiB", record.line);
-                return Err(Unreadable::Other(message));
+                return Err(Unreadable::Long(record.line));
             }
             if state != Quoted && byte == self.separator {
                 break true;
@@ -332,8 +315,7 @@ mod tests {
     fn a_record_without_an_end_does_not_fill_the_memory() {
         let of = |length: usize| read(&format!("a\n{}", "b,".repeat(length / 2)));
         assert!(of(1_048_576).is_ok());
-        let long = of(1_048_578).unwrap_err();
-        assert_eq!(long.to_string(), "the row that begins on line 2 is longer than 1 MiB");
+        assert!(matches!(of(1_048_578), Err(Unreadable::Long(2))));
     }
 
     #[test]
