@@ -16,8 +16,8 @@ use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::{email::Email, name::Name};
 
-/// The members that a body may have.
-const LISTED: [&str; 3] = ["workspaceId", "name", "email"];
+/// The members that a body may have, in the contract's order.
+pub const LISTED: [&str; 3] = ["workspaceId", "name", "email"];
 
 /// A contact that may be created.
 pub struct NewContact {
@@ -181,6 +181,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 mod tests {
     use super::*;
 
+    const REQUIRED: [&str; 3] = ["workspaceId", "name", "email"];
     const ID: &str = "0198C1A5-6f00-7000-8000-00000000000a";
 
     fn problems(body: &str) -> Vec<String> {
@@ -215,20 +216,20 @@ mod tests {
         );
         assert_eq!(
             problems(&body),
-            LISTED.map(|member| format!("{member} appears more than once"))
+            REQUIRED.map(|member| format!("{member} appears more than once"))
         );
     }
 
     #[test]
     fn all_invalid_members_are_named_in_the_contracts_order() {
-        assert_eq!(problems("{}"), LISTED.map(|member| format!("{member} is required")));
+        assert_eq!(problems("{}"), REQUIRED.map(|member| format!("{member} is required")));
         assert_eq!(
             problems(r#"{"email":null,"name":7,"workspaceId":["x"]}"#),
-            LISTED.map(|member| format!("{member} must be a string"))
+            REQUIRED.map(|member| format!("{member} must be a string"))
         );
         assert_eq!(
             problems(r#"{"email":"\udfff","name":"\ud800","workspaceId":"\ud800x"}"#),
-            LISTED.map(|member| format!("{member} contains an unpaired surrogate"))
+            REQUIRED.map(|member| format!("{member} contains an unpaired surrogate"))
         );
         assert_eq!(
             InvalidBody::Members(problems(r#"{"email":1}"#)).message(),
