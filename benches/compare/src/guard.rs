@@ -112,7 +112,7 @@ impl Guard<'_> {
     /// Counts the bodies of the lists, and the large events. `request` is what an ordinary request costs.
     pub fn check_work(&self, lists: &[PathBuf], events: &Path, request: u64) -> io::Result<Work> {
         let mut process = Process::start(self)?;
-        process.handle(event("Henrik Larsen", 0));
+        process.handle(event(0));
         process.count()?;
         let mut count = |event| -> io::Result<u64> {
             process.handle(event);
@@ -137,10 +137,10 @@ impl Guard<'_> {
     fn run(&self) -> io::Result<Option<Instructions>> {
         let mut process = Process::start(self)?;
         let ready = process.count()?;
-        process.handle(event("Henrik Larsen", 0));
+        process.handle(event(0));
         let first = process.count()?;
         for number in 1..=WARM_REQUESTS {
-            process.handle(event("Henrik Larsen", number));
+            process.handle(event(number));
         }
         let warm = process.count()?;
         let database = &process.database;

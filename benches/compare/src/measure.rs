@@ -20,8 +20,6 @@ const LIMITED_STARTS: usize = 12;
 const LIMITED_REQUESTS: u32 = 10;
 const WARM_BLOCKS: usize = 20;
 const REQUESTS_A_BLOCK: u64 = 50;
-const NAME: &str = "Henrik Larsen";
-
 /// Several measurements of one quantity.
 #[derive(Clone, Default)]
 pub struct Sample(Vec<f64>);
@@ -29,10 +27,6 @@ pub struct Sample(Vec<f64>);
 impl Sample {
     pub fn add(&mut self, value: f64) {
         self.0.push(value);
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     pub fn median(&self) -> f64 {
@@ -64,7 +58,7 @@ pub struct Figures {
     pub cold_cpu: Sample,
     /// CPU of a warm request, in µs.
     pub warm_cpu: Sample,
-    /// With the share of a CPU that [`MEMORY`] buys; empty where there are no cgroups.
+    /// With the share of a CPU that [`MEMORY`] buys.
     pub limited: Limited,
     /// Peak memory after the warm requests, in MB.
     pub memory: Sample,
@@ -114,25 +108,20 @@ pub fn compare(executables: &[&Path], authority: &Authority) -> io::Result<Vec<F
             let function = Function::start(&programs[index])?;
             function.await_ready();
             let ready = milliseconds(function.cpu()?);
-            function.create(NAME, number());
+            function.create(number());
             let cold = milliseconds(function.cpu()?);
             all[index].ready_cpu.add(ready);
             all[index].first_cpu.add(cold - ready);
             all[index].cold_cpu.add(cold);
         }
     }
-    match limited(&programs, &mut number) {
-        Ok(limited) => {
-            for (figures, limited) in all.iter_mut().zip(limited) {
-                figures.limited = limited;
-            }
-        }
-        Err(error) => eprintln!("no share of a CPU: {error}"),
+    for (figures, limited) in all.iter_mut().zip(limited(&programs, &mut number)?) {
+        figures.limited = limited;
     }
 
     let functions = programs.iter().map(Function::start).collect::<io::Result<Vec<_>>>()?;
     for function in &functions {
-        function.create(NAME, number());
+        function.create(number());
     }
     for round in 0..WARM_BLOCKS {
         for index in order(round, functions.len()) {
@@ -156,7 +145,7 @@ fn limited(programs: &[Program], number: &mut impl FnMut() -> u64) -> io::Result
             function.limit(MEMORY)?;
             let mut create = || {
                 let handed_out = Instant::now();
-                function.create(NAME, number());
+                function.create(number());
                 milliseconds(handed_out.elapsed())
             };
             all[index].first.add(create());
@@ -191,7 +180,7 @@ pub fn delay_by_a_database_that_hangs(executable: &Path, authority: &Authority) 
 fn block(function: &Function, number: &mut impl FnMut() -> u64) -> io::Result<f64> {
     let before = function.cpu()?;
     for _ in 0..REQUESTS_A_BLOCK {
-        function.create(NAME, number());
+        function.create(number());
     }
     let cpu = function.cpu()?.saturating_sub(before);
     Ok(cpu.as_secs_f64() * 1e6 / number_to_float(REQUESTS_A_BLOCK))

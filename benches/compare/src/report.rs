@@ -90,14 +90,6 @@ pub fn table(all: &Comparison, arm64_size: Option<f64>, delay: &Sample) -> Strin
     for row in &ROWS {
         let columns = [&all.floor, &all.typical, &all.tuned, &all.earlier, &all.ours].map(row.figure);
         let [_, typical, tuned, earlier, ours] = columns;
-        if ours.is_empty() {
-            let _ = writeln!(
-                table,
-                "| {} | – | – | – | – | – | – | – | – | – | not measured |",
-                row.what
-            );
-            continue;
-        }
         let of = |other: &Sample| ours.median() / other.median();
         let (mut demands, mut held) = (Vec::new(), true);
         for must in row.musts {
@@ -167,13 +159,7 @@ const HEADLINES: [Headline; 4] = [
 pub fn headline(all: &Comparison) -> String {
     let mut table = "| median | create-contact | *tuned* | *typical* |\n| --- | --- | --- | --- |\n".to_owned();
     for (what, figure, digits, unit) in HEADLINES {
-        let value = |sample: &Sample| {
-            if sample.is_empty() {
-                "not measured".to_owned()
-            } else {
-                format!("{:.digits$} {unit}", sample.median())
-            }
-        };
+        let value = |sample: &Sample| format!("{:.digits$} {unit}", sample.median());
         let [ours, tuned, typical] = [&all.ours, &all.tuned, &all.typical].map(|figures| value(figure(figures)));
         let _ = writeln!(table, "| {what} | {ours} | {tuned} | {typical} |");
     }
@@ -203,9 +189,6 @@ pub fn picture(all: &Comparison) -> String {
     ];
     let mut y = 20.0;
     for (title, figure, digits, unit) in HEADLINES {
-        if figure(&all.ours).is_empty() {
-            continue;
-        }
         let _ = writeln!(bars, r#"<text x="10" y="{y}" font-weight="bold">{title}</text>"#);
         let medians = programs.map(|(_, _, figures)| figure(figures).median());
         let longest = medians.into_iter().fold(0.0, f64::max);
