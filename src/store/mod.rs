@@ -181,7 +181,7 @@ impl Store {
     ///
     /// No other request can get "created" for the same item: the condition lets only one write of an address succeed, and
     /// only the id of that write is stored. As long as the item exists, an attempt that arrives late, even after the
-    /// response, fails the same condition and changes nothing. `tests/faults/model.rs` checks every interleaving of this.
+    /// response, fails the same condition and changes nothing.
     ///
     /// # Errors
     ///

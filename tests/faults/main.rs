@@ -4,7 +4,6 @@
 //! A proxy between the function and the engine breaks calls: see `harness::proxy`. Some of these tests wait for real timeouts
 //! of the service, so they run in parallel.
 
-mod model;
 mod process;
 mod recovery;
 mod storm;
