@@ -1,13 +1,12 @@
 //! `docs/contract.md#7-events`: what the function is invoked with.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use harness::{
     runtime_api::{Outcome, TRACE_ID},
     service::Service,
 };
 use serde_json::{Value, json};
 
-use crate::{BINARY, service};
+use crate::service;
 
 async fn error_of(service: &Service, event: &str) -> Value {
     match service.while_running(service.runtime_api.invoke(event)).await {
@@ -146,18 +145,6 @@ async fn query_host_and_forwarded_headers_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_base64_body_is_decoded_in_both_formats() {
-    let service = service().await;
-    let request = service.request("Ada", "ada@acme.de");
-    let body = STANDARD.encode(request.body.as_deref().unwrap());
-    for mut event in [request.event(), request.rest_event()] {
-        event["body"] = json!(body);
-        event["isBase64Encoded"] = json!(true);
-        assert!(matches!(service.invoke(&event).await.status, 200 | 201));
-    }
-}
-
-#[tokio::test]
 async fn anything_else_is_an_invocation_error() {
     let service = service().await;
     let good = service.request("Ada", "ada@acme.de").event();
@@ -209,29 +196,4 @@ async fn the_invocations_trace_reaches_dynamodb() {
     assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
     let traces: Vec<String> = service.proxy.calls().into_iter().map(|call| call.trace_id).collect();
     assert_eq!(traces, [TRACE_ID; 2]);
-}
-
-#[tokio::test]
-async fn one_process_serves_as_many_invocations_at_once_as_it_is_told() {
-    let service = Service::without_process(BINARY).await;
-    service.add_process(&[("AWS_LAMBDA_MAX_CONCURRENCY", "8")]);
-    let service = std::sync::Arc::new(service);
-    // Every read hangs until all eight have arrived. One at a time, the second would never arrive.
-    service.proxy.plan(|_, _| Some(harness::proxy::Fault::HangBefore));
-    let mut requests = tokio::task::JoinSet::new();
-    for n in 0..8 {
-        let service = service.clone();
-        requests.spawn(async move {
-            let request = service.request("Ada", &format!("ada{n}@acme.de"));
-            service
-                .send_with_deadline(&request, std::time::Duration::from_secs(30))
-                .await
-                .status
-        });
-    }
-    service.while_running(service.proxy.wait_for_calls(8)).await;
-    service.proxy.plan(|_, _| None);
-    assert_eq!(requests.join_all().await, [201; 8]);
-    let lines = service.stop().await;
-    assert_eq!(lines.iter().filter(|line| line.contains("\"created\"")).count(), 8);
 }

@@ -164,18 +164,6 @@ async fn a_restricted_key_opens_its_own_workspace_only() {
 }
 
 #[tokio::test]
-async fn a_key_does_not_open_another_tenants_door() {
-    let service = service().await;
-    let key = new_key();
-    service.put_key(&Key::of(&key, &Uuid::new_v4().to_string())).await;
-    let request = service
-        .request("Ada", "ada@acme.de")
-        .header("authorization", &format!("Bearer {key}"));
-    assert_refused(&service.send(&request).await, 404, &["Workspace not found"]);
-    assert_eq!(service.contacts().await, []);
-}
-
-#[tokio::test]
 async fn a_key_that_cannot_be_read_opens_nothing() {
     let service = service().await;
     let key = new_key();

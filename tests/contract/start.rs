@@ -110,16 +110,6 @@ async fn the_services_endpoint_goes_before_that_of_all_services() {
 }
 
 #[tokio::test]
-async fn the_runtime_api_may_be_a_url_as_cargo_lambda_sets_it() {
-    let service = Service::without_process(BINARY).await;
-    let environment = service.environment(&[]);
-    let address = environment.iter().find(|(name, _)| name == "AWS_LAMBDA_RUNTIME_API");
-    let url = format!("http://{}/.rt/create-contact", address.unwrap().1);
-    service.add_process(&[("AWS_LAMBDA_RUNTIME_API", &url)]);
-    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
-}
-
-#[tokio::test]
 async fn an_endpoint_goes_before_fips_and_dual_stack() {
     let service = Service::without_process(BINARY).await;
     service.add_process(&[

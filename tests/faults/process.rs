@@ -46,18 +46,6 @@ async fn a_connection_reset_while_frozen_fails_no_request() {
     frozen_before_each_request(async |service| service.proxy.reset_idle_connections().await).await;
 }
 
-/// The reset was lost, so the process learns of it when it sends its next call: only a retry helps.
-#[tokio::test]
-async fn a_connection_that_died_while_frozen_fails_no_request() {
-    frozen_before_each_request(async |service| {
-        let last = service.proxy.calls().last().expect("a call").connection;
-        service
-            .proxy
-            .plan(move |_, call| (call.connection <= last).then_some(Fault::ResetBefore));
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn a_retry_finds_the_contact_of_a_killed_process() {
     let service = Arc::new(Service::without_process(BINARY).await);

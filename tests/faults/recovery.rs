@@ -148,18 +148,6 @@ async fn a_last_attempt_that_hangs_is_503() {
 }
 
 #[tokio::test]
-async fn a_deadline_in_the_past_counts_as_none() {
-    let service = Service::start(BINARY).await;
-    let event = service.request("Ada", "ada@acme.de").event().to_string();
-    let invocation = service.runtime_api.invoke_with_deadline(&event, std::time::UNIX_EPOCH);
-    let outcome = service.while_running(invocation).await;
-    let harness::runtime_api::Outcome::Response(response) = outcome else {
-        panic!("{outcome:?}")
-    };
-    assert_eq!(response["statusCode"], 201);
-}
-
-#[tokio::test]
 async fn a_database_that_refuses_connections_is_503() {
     let service = Service::without_process(BINARY).await;
     // Bound, but not listening: no other program can take the port, and connections are refused.
@@ -201,22 +189,6 @@ async fn a_database_whose_name_does_not_resolve_is_503() {
     service.add_process(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://nowhere.invalid:8000")]);
     let response = service.send(&service.request("Ada", "ada@acme.de")).await;
     assert_eq!((response.status, response.header("retry-after")), (503, "1"));
-}
-
-#[tokio::test]
-async fn a_missing_table_is_500_and_the_process_survives() {
-    let service = Service::without_process(BINARY).await;
-    service.add_process(&[("CONTACTS_TABLE", "no-such-table")]);
-    for _ in 0..2 {
-        let response = service.send(&service.request("Ada", "ada@acme.de")).await;
-        assert_eq!((response.status, response.header("retry-after")), (500, ""));
-        assert!(!response.text.contains("table"), "{response:?}");
-    }
-    let line = last_line(&service).await;
-    assert_eq!(
-        (&line["fault"], &line["operation"]),
-        (&json!("no_such_table"), &json!("PutItem"))
-    );
 }
 
 #[tokio::test]
