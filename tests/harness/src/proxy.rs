@@ -54,8 +54,6 @@ pub enum Fault {
     NotHttp,
     /// Responds with 500 without a body; the call doesn't reach the engine.
     Bare500,
-    /// Like `Bare500`, with this `Date`.
-    Bare500At(&'static str),
     /// Responds to a `BatchGetItem` with 200, with the keys of one table left in `UnprocessedKeys` and the others processed. If
     /// the call is for a single table, its keys are the ones left out.
     Unprocessed,
@@ -317,7 +315,6 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io:
                 return until_closed(stream).await;
             }
             Some(Fault::Bare500) => write_response(&mut stream, 500, "", b"").await?,
-            Some(Fault::Bare500At(date)) => write_response(&mut stream, 500, &format!("date: {date}\r\n"), b"").await?,
             Some(Fault::Unprocessed) => {
                 let response = leave_unprocessed(shared, &head, &call.input).await?;
                 write_response(&mut stream, 200, "", response.to_string().as_bytes()).await?;
