@@ -1,10 +1,9 @@
 //! Processes that are frozen, killed, or busy with a request that hangs.
 
-use std::{path::Path, process::Command, sync::Arc, time::Duration};
+use std::{env, process::Command, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use harness::{
-    function::Function,
     proxy::Fault,
     service::{Response, Service},
 };
@@ -188,62 +187,23 @@ async fn a_process_without_a_runtime_api_ends_and_says_so() {
     assert!(lines[0].contains("Runtime API"), "{lines:?}");
 }
 
-#[tokio::test]
-async fn a_panic_is_500_and_the_process_survives() {
-    let service = Service::without_process(BINARY).await;
-    // The memory that a process needs if it looks up no name, and so starts no thread.
-    let function = service.process(&[]);
-    assert_eq!(
-        service.send(&service.request("Grace", "grace@acme.de")).await.status,
-        201
-    );
-    let status = std::fs::read_to_string(format!("/proc/{}/status", function.id().expect("it runs"))).expect("Linux");
-    let kib = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
-    };
-    let limit = kib("VmPeak:") + 1024;
-    function.stop().await;
-
-    // Less than a thread's stack is left, so tokio can't start the look-up's thread and panics.
-    let mut command = tokio::process::Command::new("sh");
-    command
-        .args(["-c", &format!("ulimit -S -v {limit} && exec \"$0\""), BINARY])
-        .env_clear()
-        .envs(service.environment(&[(
-            "AWS_ENDPOINT_URL_DYNAMODB",
-            &service.proxy.url.replace("127.0.0.1", "localhost"),
-        )]));
-    let function = Function::run(command, |_| {}).expect("a shell");
-    let request = service.request("Ada", "ada@acme.de");
-    let response = service.send(&request).await;
-    assert_eq!(response.status, 500, "{response:?}");
-    let unlimited = Command::new("prlimit")
-        .args(["--as=unlimited", "--pid", &function.id().expect("it runs").to_string()])
-        .status();
-    assert!(unlimited.expect("prlimit").success());
-    assert_eq!(service.send(&request).await.status, 201);
-
-    let lines = function.stop().await;
-    let panics: Vec<Value> = lines
-        .iter()
-        .map(|line| serde_json::from_str(line).expect("a JSON line"))
-        .filter(|line: &Value| line["message"] == "panic")
-        .collect();
-    let place = panics.last().expect("a panic")["place"].as_str().expect("its place");
-    assert!(
-        Path::new(place.split(':').next().expect("a path"))
-            .extension()
-            .is_some(),
-        "{place}"
-    );
-    let entry = entries(&lines).remove(0);
-    assert_eq!(
-        (&entry["outcome"], &entry["operation"]),
-        (&"fault".into(), &"BatchGetItem".into())
-    );
-    assert!(
-        !lines.concat().contains("spawn"),
-        "the panic's payload is in no line: {lines:?}"
-    );
+/// In a process of its own, because the log and the hook are for a whole process.
+#[test]
+fn a_panic_is_logged_with_its_place_and_without_its_message() {
+    const CHILD: &str = "PANIC_IN_THIS_PROCESS";
+    if env::var_os(CHILD).is_some() {
+        create_contact::log::init();
+        panic!("ada@acme.de");
+    }
+    let name = "process::a_panic_is_logged_with_its_place_and_without_its_message";
+    let mut child = Command::new(env::current_exe().expect("this program"));
+    let output = child.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output();
+    let output = output.expect("a process").stdout;
+    let output = String::from_utf8(output).expect("a text");
+    let entry = &output[output.find('{').expect("an entry")..];
+    let entry: Value = serde_json::from_str(entry.lines().next().expect("a line")).expect("JSON");
+    assert_eq!((&entry["level"], &entry["message"]), (&"ERROR".into(), &"panic".into()));
+    let place = entry["place"].as_str().expect("a place");
+    assert!(place.starts_with("tests/faults/process.rs:"), "{place}");
+    assert!(!output.contains("ada@"), "{output}");
 }

@@ -88,20 +88,9 @@ impl Function {
         environment: &[(String, String)],
         on_line: impl Fn(&str) + Clone + Send + 'static,
     ) -> io::Result<Self> {
-        let mut command = Command::new(program);
-        command
+        let mut child = Command::new(program)
             .env_clear()
-            .envs(environment.iter().map(|(name, value)| (name, value)));
-        Self::run(command, on_line)
-    }
-
-    /// Starts a command unchanged, except for its input and output.
-    ///
-    /// # Errors
-    ///
-    /// The command can't be started.
-    pub fn run(mut command: Command, on_line: impl Fn(&str) + Clone + Send + 'static) -> io::Result<Self> {
-        let mut child = command
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
