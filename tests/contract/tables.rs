@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
-use harness::fixture::key_hash;
 use serde_json::{Value, json};
 
 use crate::service;
@@ -40,29 +39,6 @@ async fn an_item_has_no_attribute_that_is_null() {
     for absent in ["externalRef", "phone"] {
         assert!(!items[0].contains_key(absent), "{absent}");
     }
-}
-
-#[tokio::test]
-async fn items_of_the_largest_size_are_read() {
-    let service = service().await;
-    // In JSON, this character is escaped and takes six.
-    let note = AttributeValue::S("\u{1}".repeat(400_000));
-    let tables = [
-        (&service.tables.api_keys, "keyHash", key_hash(&service.key)),
-        (&service.tables.workspaces, "workspaceId", service.workspace_id.clone()),
-    ];
-    for (table, name, key) in tables {
-        let update = service.client.update_item().table_name(table);
-        update
-            .key(name, AttributeValue::S(key))
-            .update_expression("SET note = :note")
-            .expression_attribute_values(":note", note.clone())
-            .send()
-            .await
-            .unwrap();
-    }
-    let response = service.send(&service.request("Ada", "ada@acme.de")).await;
-    assert_eq!(response.status, 201, "{response:?}");
 }
 
 #[tokio::test]
