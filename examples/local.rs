@@ -136,7 +136,7 @@ async fn serve(options: Options) -> Result<(), String> {
     let runtime_api = RuntimeApi::start().await.map_err(|error| error.to_string())?;
     let environment = [runtime_api.environment(), tables.environment(&engine)].concat();
     let program = env::current_exe().map_err(|error| error.to_string())?;
-    let function = Function::start(&program, &environment, |line| {
+    let mut function = Function::start(&program, &environment, |line| {
         // Only the log entries of failures are printed. For each request, this program prints its own, shorter line.
         if line.contains(r#""level":"ERROR""#) {
             eprintln!("{line}");
@@ -144,7 +144,6 @@ async fn serve(options: Options) -> Result<(), String> {
     })
     .map_err(|error| format!("can't start the function: {error}"))?;
 
-    let mut function_end = function.end();
     announce(address, &engine);
     let local = Arc::new(Local {
         runtime_api,
@@ -161,7 +160,10 @@ async fn serve(options: Options) -> Result<(), String> {
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     tokio::select! {
         served = async { axum::serve(listener, router).await } => served.map_err(|error| error.to_string()),
-        status = function_end.status() => Err(format!("the function ended: {status}")),
+        status = function.wait() => Err(match status {
+            Ok(status) => format!("the function ended: {status}"),
+            Err(error) => error.to_string(),
+        }),
         _ = tokio::signal::ctrl_c() => Ok(()),
         _ = terminated.recv() => Ok(()),
     }

@@ -10,15 +10,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use harness::openapi::OpenApi;
+use harness::service::openapi;
 use serde_json::Value;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
+    fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
 }
 
 /// README's block of code that begins so, without its indentation.
@@ -83,7 +79,7 @@ fn readmes_first_command_and_its_curl_line_do_what_readme_shows() {
 
 #[test]
 fn readme_lists_every_status_with_a_message_of_the_service() {
-    let document = OpenApi::load(&root().join("openapi.yaml")).unwrap();
+    let document = openapi();
     let mut listed = BTreeSet::new();
     for row in readme().lines().filter(|line| line.starts_with("| ")) {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::Utc;
 use harness::{
-    fixture::{Key, key_hash},
+    fixture::{self, key_hash},
     service::new_key,
 };
 use uuid::Uuid;
@@ -15,124 +15,78 @@ async fn a_missing_or_malformed_key_is_401() {
     let service = service().await;
     let request = service.request("Ada", "ada@acme.de");
     let key = &service.key;
-    let mut responses = vec![service.send(&request.clone().without("authorization")).await];
+    let mut requests = vec![request.clone().without("authorization")];
     for header in [
         "",
-        "Bearer",
         "Bearer ",
         key,
         &format!("Basic {key}"),
-        &format!("Bearer{key}"),
-        &format!("Bearer {key}!"),
         &format!("Bearer {key},{key}"),
         "Bearer sf_live_v1_abcdefghijklmnopqrstuvw",
-        "Bearer sf_prod_v1_abcdefghijklmnopqrstuvwx",
         "Bearer \u{0}",
         "Bearer \u{fffd}",
     ] {
-        responses.push(service.send(&request.clone().header("authorization", header)).await);
+        requests.push(request.clone().header("authorization", header));
     }
-    for response in responses {
+    for request in requests {
+        let response = service.send(&request).await;
         assert_refused(&response, 401, &["Authorization"]);
         assert_eq!(response.header("www-authenticate"), "Bearer");
     }
     assert_eq!(service.proxy.operations(), [""; 0], "no database call");
-}
-
-#[tokio::test]
-async fn the_scheme_is_case_insensitive() {
-    let service = service().await;
-    for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
-        let header = format!("{scheme} {}", service.key);
-        let response = service
-            .send(&service.request("Ada", "ada@acme.de").header("AUTHORIZATION", &header))
-            .await;
-        assert!(matches!(response.status, 200 | 201), "{scheme}: {response:?}");
-    }
+    let request = request.header("AUTHORIZATION", &format!("bEaReR {key}"));
+    assert_eq!(
+        service.send(&request).await.status,
+        201,
+        "the scheme is case-insensitive"
+    );
 }
 
 #[tokio::test]
 async fn unknown_revoked_and_expired_keys_are_refused_alike() {
     let service = service().await;
-    let expired = new_key();
-    let now = Utc::now().timestamp();
-    service
-        .put_key(&Key {
-            expires_at: Some(now),
-            ..Key::of(&expired, &service.tenant_id)
-        })
-        .await;
-    let unknown = new_key();
     let send = async |key: &str| {
         service.proxy.plan(|_, _| None);
-        let request = service
-            .request("Ada", "ada@acme.de")
-            .header("authorization", &format!("Bearer {key}"));
-        (service.send(&request).await, service.proxy.operations())
+        let response = service.send(&service.request("Ada", "ada@acme.de").key(key)).await;
+        (response, service.proxy.operations())
     };
-    let (refused, calls) = send(&unknown).await;
-    assert_eq!((refused.status, refused.header("www-authenticate")), (401, "Bearer"));
-    assert_eq!(send(&expired).await, (refused.clone(), calls.clone()));
+    let refused = send(&new_key()).await;
+    assert_eq!(
+        (refused.0.status, refused.0.header("www-authenticate")),
+        (401, "Bearer")
+    );
+    let request = service.request("", "").key(&new_key());
+    let of_invalid_body = service.send(&request).await;
+    assert_eq!(of_invalid_body, refused.0, "a caller without a key learns nothing");
 
-    assert_eq!(send(&service.key).await.0.status, 201);
-    service
-        .client
-        .delete_item()
-        .table_name(&service.tables.api_keys)
-        .key("keyHash", AttributeValue::S(key_hash(&service.key)))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(send(&service.key).await, (refused, calls), "revoking is immediate");
-}
+    let expiring = async |seconds: i64| {
+        let expires_at = Utc::now().timestamp() + seconds;
+        service.put_key(|key| key.expires_at = Some(expires_at)).await
+    };
+    assert_eq!(send(&expiring(0).await).await, refused);
+    assert_eq!(send(&expiring(3600).await).await.0.status, 201);
 
-#[tokio::test]
-async fn a_key_works_until_the_second_in_which_it_expires() {
-    let service = service().await;
-    let key = new_key();
-    service
-        .put_key(&Key {
-            expires_at: Some(Utc::now().timestamp() + 3600),
-            ..Key::of(&key, &service.tenant_id)
-        })
-        .await;
-    let request = service
-        .request("Ada", "ada@acme.de")
-        .header("authorization", &format!("Bearer {key}"));
-    assert_eq!(service.send(&request).await.status, 201);
-    service
-        .put_key(&Key {
-            expires_at: Some(Utc::now().timestamp() - 1),
-            ..Key::of(&key, &service.tenant_id)
-        })
-        .await;
-    assert_eq!(service.send(&request).await.status, 401);
+    assert_eq!(send(&service.key).await.0.status, 200);
+    let delete = service.client.delete_item().table_name(&service.tables.api_keys);
+    let delete = delete.key("keyHash", AttributeValue::S(key_hash(&service.key)));
+    delete.send().await.unwrap();
+    assert_eq!(send(&service.key).await, refused, "revoking is immediate");
 }
 
 #[tokio::test]
 async fn a_key_needs_the_scope_contacts_write() {
     let service = service().await;
-    let key = new_key();
-    let request = service
-        .request("Ada", "ada@acme.de")
-        .header("authorization", &format!("Bearer {key}"));
-    for scopes in [&[][..], &["contacts:read"], &["contacts:write:all", "contacts"]] {
-        service
-            .put_key(&Key {
-                scopes,
-                ..Key::of(&key, &service.tenant_id)
-            })
-            .await;
-        assert_refused(&service.send(&request).await, 403, &["contacts:write"]);
+    let request = service.request("Ada", "ada@acme.de");
+    for scopes in [vec![], vec!["contacts:read"], vec!["contacts:write:all", "contacts"]] {
+        let key = service.put_key(|key| key.scopes = scopes).await;
+        assert_refused(
+            &service.send(&request.clone().key(&key)).await,
+            403,
+            &["contacts:write"],
+        );
     }
-    let scopes = &["contacts:read", "contacts:write"];
-    service
-        .put_key(&Key {
-            scopes,
-            ..Key::of(&key, &service.tenant_id)
-        })
-        .await;
-    assert_eq!(service.send(&request).await.status, 201);
+    let key = service.put_key(|key| key.scopes.push("contacts:read")).await;
+    assert_eq!(service.send(&request.key(&key)).await.status, 201);
 }
 
 #[tokio::test]
@@ -140,72 +94,32 @@ async fn a_restricted_key_opens_its_own_workspace_only() {
     let service = service().await;
     let other = Uuid::new_v4().to_string();
     service.put_workspace(&other, &service.tenant_id).await;
-    let key = new_key();
-    let request = service
-        .request("Ada", "ada@acme.de")
-        .header("authorization", &format!("Bearer {key}"));
-    service
-        .put_key(&Key {
-            workspace_id: Some(&other),
-            ..Key::of(&key, &service.tenant_id)
-        })
-        .await;
-    let response = service.send(&request).await;
-    assert_refused(&response, 403, &["workspace"]);
+    let request = service.request("Ada", "ada@acme.de");
+    let key = service.put_key(|key| key.workspace_id = Some(other)).await;
+    assert_refused(&service.send(&request.clone().key(&key)).await, 403, &["workspace"]);
     assert_eq!(service.contacts().await, []);
     let own = service.workspace_id.to_uppercase();
-    service
-        .put_key(&Key {
-            workspace_id: Some(&own),
-            ..Key::of(&key, &service.tenant_id)
-        })
-        .await;
-    assert_eq!(service.send(&request).await.status, 201);
+    let key = service.put_key(|key| key.workspace_id = Some(own)).await;
+    assert_eq!(service.send(&request.key(&key)).await.status, 201);
 }
 
 #[tokio::test]
 async fn a_key_that_cannot_be_read_opens_nothing() {
     let service = service().await;
     let key = new_key();
-    let request = service
-        .request("Ada", "ada@acme.de")
-        .header("authorization", &format!("Bearer {key}"));
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let mut values = vec![
-        ("tenantId", AttributeValue::N("1".to_owned())),
-        ("tenantId", text("not a uuid")),
-        ("scopes", text("contacts:write")),
-        ("workspaceId", text("*")),
-        ("workspaceId", AttributeValue::Bool(true)),
-        ("expiresAt", text("never")),
-        ("keyId", AttributeValue::N("1".to_owned())),
-        ("label", AttributeValue::Bool(true)),
-        ("createdAt", AttributeValue::N("1".to_owned())),
-    ];
-    for name in [
-        "tenantId",
-        "scopes",
-        "workspaceId",
-        "expiresAt",
-        "keyId",
-        "label",
-        "createdAt",
+    // The library's own tests have the other attributes.
+    for (name, value) in [
+        ("tenantId", AttributeValue::S("not a uuid".to_owned())),
+        ("scopes", AttributeValue::S("contacts:write".to_owned())),
+        ("expiresAt", AttributeValue::Null(true)),
+        ("label", AttributeValue::N("1".to_owned())),
     ] {
-        values.push((name, AttributeValue::Null(true)));
-    }
-    for (name, value) in values {
-        service
-            .client
-            .put_item()
-            .table_name(&service.tables.api_keys)
-            .item("keyHash", AttributeValue::S(key_hash(&key)))
-            .item("tenantId", AttributeValue::S(service.tenant_id.clone()))
-            .item("scopes", AttributeValue::Ss(vec!["contacts:write".to_owned()]))
-            .item(name, value.clone())
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(service.send(&request).await.status, 500, "{name}: {value:?}");
+        let mut item = fixture::item(&[("keyHash", &key_hash(&key)), ("tenantId", &service.tenant_id)]);
+        let scopes = AttributeValue::Ss(vec!["contacts:write".to_owned()]);
+        item.extend([("scopes".to_owned(), scopes), (name.to_owned(), value)]);
+        fixture::put(&service.client, &service.tables.api_keys, item).await;
+        let response = service.send(&service.request("Ada", "ada@acme.de").key(&key)).await;
+        assert_eq!(response.status, 500, "{name}");
     }
     assert_eq!(service.contacts().await, []);
 }

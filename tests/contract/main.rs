@@ -15,7 +15,9 @@ mod same_contact;
 mod start;
 mod tables;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use harness::service::{Response, Service};
+use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_create-contact");
 
@@ -29,9 +31,15 @@ fn assert_refused(response: &Response, status: u16, words: &[&str]) {
     assert_eq!(response.status, status, "{response:?}");
     let mut rest = response.error();
     for word in words {
-        let at = rest
-            .find(word)
-            .unwrap_or_else(|| panic!("no {word:?} in its place: {response:?}"));
-        rest = &rest[at + word.len()..];
+        let after = rest.split_once(word).map(|(_, after)| after);
+        rest = after.unwrap_or_else(|| panic!("no {word:?} in its place: {response:?}"));
     }
+}
+
+/// The event of a request whose body arrives as base64.
+fn base64_event(service: &Service, body: impl AsRef<[u8]>) -> Value {
+    let mut event = service.request("", "").event();
+    event["body"] = json!(BASE64.encode(body));
+    event["isBase64Encoded"] = json!(true);
+    event
 }

@@ -1,10 +1,13 @@
 //! `docs/contract.md#3-the-same-contact-twice`: what a repeated contact gets, and what is stored.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use harness::service::Service;
-use serde_json::{Value, json};
+use harness::{
+    fixture::{self, Item},
+    service::Service,
+};
+use serde_json::Value;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -13,25 +16,38 @@ use crate::{BINARY, assert_refused, service};
 #[tokio::test]
 async fn the_same_address_and_name_again_is_200_with_the_stored_contact() {
     let service = service().await;
-    let created = service.send(&service.request("Henrik Larsen", "henrik@acme.de")).await;
+    let created = service.create("Henrik Larsen", "hënrik@exämple.de").await;
     assert_eq!(created.status, 201);
     let stored = service.contacts().await;
     for (name, email) in [
-        ("Henrik Larsen", "henrik@acme.de"),
-        ("  Henrik   Larsen ", "HENRIK@acme.de"),
-        ("Larsen, Henrik", "Henrik@ACME.de"),
+        ("Henrik Larsen", "hënrik@exämple.de"),
+        ("  Henrik   Larsen ", "HËNRIK@xn--exmple-cua.de"),
+        ("Larsen, Henrik", "he\u{308}nrik@EXA\u{308}MPLE.de"),
     ] {
-        let again = service.send(&service.request(name, email)).await;
+        let again = service.create(name, email).await;
         assert_eq!((again.status, &again.text), (200, &created.text), "{name} {email}");
         assert_eq!(again.header("location"), created.header("location"));
     }
+    for name in ["Henrik Larson", "henrik larsen", "Henrik"] {
+        let conflict = service.create(name, "hënrik@exämple.de").await;
+        assert_refused(&conflict, 409, &["another name"]);
+        assert_eq!(conflict.header("location"), created.header("location"));
+        for word in ["Henrik", "Larsen", "exämple", created.body["id"].as_str().unwrap()] {
+            assert!(!conflict.text.contains(word), "{conflict:?}");
+        }
+    }
     assert_eq!(service.contacts().await, stored, "nothing written");
+
+    let other = Uuid::new_v4().to_string();
+    service.put_workspace(&other, &service.tenant_id).await;
+    let elsewhere = service.request_in(&other, "Eve", "hënrik@exämple.de");
+    assert_eq!(service.send(&elsewhere).await.status, 201, "another workspace");
 }
 
 #[tokio::test]
 async fn a_request_made_from_a_response_finds_the_same_contact() {
     let service = service().await;
-    for (n, (name, email)) in [
+    for (name, email) in [
         ("Doe, John, Jr.", "John@Exämple.DE"),
         ("Ann Smith ,MBA,PhD", "info@ΚΑΦΕΣ-ΑΘΗΝΑ.gr"),
         ("Rahman, Md", "J\u{30c}an@straße.de"),
@@ -39,173 +55,50 @@ async fn a_request_made_from_a_response_finds_the_same_contact() {
         ("Acme,Inc.", "ΣΟΦΟΣ@acme.de"),
         ("José Ortega y Gasset", "İ@İstanbul.example"),
         ("Larsen,, Henrik, GmbH & Co. KG", "o'brien@mail.acme.co.uk"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let created = service
-            .send(&service.request(name, &email.replacen('@', &format!("{n}@"), 1)))
-            .await;
+    ] {
+        let created = service.create(name, email).await;
         assert_eq!(created.status, 201, "{name}: {created:?}");
-        let shown = |member: &str| created.body[member].as_str().map(str::to_owned);
-        let names: Vec<String> = [shown("firstName"), shown("lastName")].into_iter().flatten().collect();
-        let again = service
-            .send(&service.request(&names.join(" "), &shown("email").unwrap()))
-            .await;
+        let shown = |member: &str| created.body[member].as_str();
+        let names: Vec<&str> = [shown("firstName"), shown("lastName")].into_iter().flatten().collect();
+        let again = service.create(&names.join(" "), shown("email").unwrap()).await;
         assert_eq!((again.status, &again.body), (200, &created.body), "{name}");
     }
 }
 
-#[tokio::test]
-async fn the_same_address_under_another_name_is_409() {
-    let service = service().await;
-    let created = service.send(&service.request("Henrik Larsen", "henrik@acme.de")).await;
-    let stored = service.contacts().await;
-    for name in ["Henrik Larson", "henrik larsen", "Henrik"] {
-        let conflict = service.send(&service.request(name, "henrik@acme.de")).await;
-        assert_refused(&conflict, 409, &[]);
-        assert_eq!(conflict.header("location"), created.header("location"));
-        for word in ["Henrik", "Larsen", "acme", created.body["id"].as_str().unwrap()] {
-            assert!(!conflict.text.contains(word), "{conflict:?}");
-        }
-    }
-    assert_eq!(service.contacts().await, stored, "nothing written");
-}
-
-#[tokio::test]
-async fn the_address_identifies_a_contact_within_its_workspace_only() {
-    let service = service().await;
-    let other = Uuid::new_v4().to_string();
-    service.put_workspace(&other, &service.tenant_id).await;
-    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
-    let body = json!({"workspaceId": other, "name": "Eve", "email": "ada@acme.de"});
-    assert_eq!(service.send(&service.request("", "").body(body)).await.status, 201);
-    assert_eq!(service.contacts().await.len(), 2);
-}
-
-#[tokio::test]
-async fn a_domain_in_unicode_and_in_ascii_is_the_same_address() {
-    let service = service().await;
-    assert_eq!(
-        service.send(&service.request("Jörg", "jörg@exämple.de")).await.status,
-        201
-    );
-    for email in ["JÖRG@xn--exmple-cua.de", "jo\u{308}rg@EXA\u{308}MPLE.de"] {
-        assert_eq!(
-            service.send(&service.request("Jörg", email)).await.status,
-            200,
-            "{email}"
-        );
-    }
-}
-
-/// The contact's key in the table.
-fn key(service: &Service, email_key: &str) -> HashMap<String, AttributeValue> {
-    HashMap::from([
-        (
-            "workspaceId".to_owned(),
-            AttributeValue::S(service.workspace_id.clone()),
-        ),
-        ("emailKey".to_owned(), AttributeValue::S(email_key.to_owned())),
-    ])
+/// A contact that another writer stored, with its key and these attributes.
+fn item(service: &Service, attributes: &[(&str, &str)]) -> Item {
+    let key = [("workspaceId", &*service.workspace_id), ("emailKey", "peter@acme.de")];
+    fixture::item(&[&key, attributes].concat())
 }
 
 #[tokio::test]
 async fn a_contact_that_another_writer_made_is_read_as_it_is() {
     let service = service().await;
     let id = Uuid::new_v4().to_string();
-    let mut item = key(&service, "ada@acme.de");
-    item.insert("id".to_owned(), AttributeValue::S(id.clone()));
-    item.insert("tenantId".to_owned(), AttributeValue::S(service.tenant_id.clone()));
-    item.insert("phone".to_owned(), AttributeValue::S("+4712345678".to_owned()));
-    item.insert("channel".to_owned(), AttributeValue::N("7".to_owned()));
-    service.put_contact(item.clone()).await;
-
-    let response = service.send(&service.request("Ada Lovelace", "Ada@acme.de")).await;
+    let mut stored = item(&service, &[("id", &id), ("phone", "+4712345678")]);
+    stored.insert("channel".to_owned(), AttributeValue::N("7".to_owned()));
+    service.put_contact(stored.clone()).await;
+    let response = service.create("Peter Müller", "Peter@acme.de").await;
     assert_eq!(response.status, 200, "a contact without a name contradicts none");
     assert_eq!(response.header("location"), format!("/api/contacts/{id}"));
-    let expected = format!(
-        r#"{{"id":"{id}","tenantId":"{}","externalRef":null,"resolutionStatus":"unresolved","firstName":null,"lastName":null,"email":null,"phone":"+4712345678","companyName":null,"createdAt":null,"updatedAt":null}}"#,
-        service.tenant_id
-    );
-    assert_eq!(response.text, expected);
-    assert_eq!(service.contacts().await, [item], "nothing written");
-}
+    let expected = r#"{"id":"ID","tenantId":null,"externalRef":null,"resolutionStatus":"unresolved","firstName":null,"lastName":null,"email":null,"phone":"+4712345678","companyName":null,"createdAt":null,"updatedAt":null}"#;
+    assert_eq!(response.text, expected.replace("ID", &id));
+    assert_eq!(service.contacts().await, [stored], "nothing written");
 
-#[tokio::test]
-async fn a_stored_contact_has_the_name_of_each_of_its_attributes() {
-    let service = service().await;
-    let parts = [("firstName", "Peter"), ("lastName", "Müller")];
-    for (attributes, same, other) in [
-        (&parts[..], vec!["Peter Müller", "Müller, Peter"], "Henrik Larsen"),
-        (&parts[..1], vec!["Peter"], "Peter Müller"),
-        (&parts[1..], vec!["Müller"], "Peter Müller"),
-        (
-            &[("firstName", "Jo\u{308}rg"), ("lastName", "Müller ")],
-            vec!["Jo\u{308}rg Müller ", "Jörg Müller"],
-            "Jörg",
-        ),
-        (
-            &[("firstName", "Ann"), ("lastName", "Lee(Sales)")],
-            vec!["Ann Lee(Sales)"],
-            "Ann Lee",
-        ),
-        (
-            &[("firstName", "Berg,"), ("lastName", "Jan van")],
-            vec!["Berg, Jan van"],
-            "Berg Jan",
-        ),
-        (&[("firstName", "Ann"), ("lastName", "")], vec!["Ann"], "Ann Lee"),
-        (&[("firstName", ""), ("lastName", "")], vec!["Anybody"], ""),
-        (
-            &[parts[0], parts[1], ("name", "Peter Schmidt")],
-            vec!["Peter Müller", "Peter Schmidt"],
-            "Peter",
-        ),
-    ] {
-        let mut item = key(&service, "peter@acme.de");
-        for (name, value) in attributes {
-            item.insert((*name).to_owned(), AttributeValue::S((*value).to_owned()));
-        }
-        service.put_contact(item).await;
-        for name in same {
-            let response = service.send(&service.request(name, "peter@acme.de")).await;
-            assert_eq!(response.status, 200, "{name}: {attributes:?}");
-        }
-        let response = service.send(&service.request(other, "peter@acme.de")).await;
-        let status = if other.is_empty() { 400 } else { 409 };
-        assert_eq!(response.status, status, "{other}: {attributes:?}");
-    }
-}
-
-#[tokio::test]
-async fn an_item_with_nothing_but_its_key_reads_as_nulls() {
-    let service = service().await;
-    service.put_contact(key(&service, "ada@acme.de")).await;
-    let response = service.send(&service.request("Ada", "ada@acme.de")).await;
+    service.put_contact(item(&service, &[])).await;
+    let response = service.create("Peter Müller", "peter@acme.de").await;
     assert_eq!((response.status, response.header("location")), (200, ""));
-    for (member, value) in response.body.as_object().unwrap() {
-        let expected = if member == "resolutionStatus" {
-            json!("unresolved")
-        } else {
-            Value::Null
-        };
-        assert_eq!(*value, expected, "{member}");
-    }
-}
+    assert_eq!(response.body["id"], Value::Null);
 
-#[tokio::test]
-async fn an_item_that_cannot_be_read_is_a_defect() {
-    let service = service().await;
     for (name, value) in [
         ("firstName", AttributeValue::N("1".to_owned())),
         ("resolutionStatus", AttributeValue::S("lost".to_owned())),
     ] {
-        let mut item = key(&service, "ada@acme.de");
-        item.insert(name.to_owned(), value);
-        service.put_contact(item).await;
+        let mut unreadable = item(&service, &[]);
+        unreadable.insert(name.to_owned(), value);
+        service.put_contact(unreadable).await;
         assert_eq!(
-            service.send(&service.request("Ada", "ada@acme.de")).await.status,
+            service.create("Peter Müller", "peter@acme.de").await.status,
             500,
             "{name}"
         );
@@ -213,28 +106,64 @@ async fn an_item_that_cannot_be_read_is_a_defect() {
 }
 
 #[tokio::test]
+async fn a_stored_contact_has_the_name_of_each_of_its_attributes() {
+    let service = service().await;
+    let parts = [("firstName", "Peter"), ("lastName", "Müller")];
+    let whole = [parts[0], parts[1], ("name", "Peter Schmidt")];
+    for (attributes, same, other) in [
+        (&parts[..], &["Peter Müller", "Müller, Peter"][..], "Henrik Larsen"),
+        (&parts[..1], &["Peter"], "Peter Müller"),
+        (&parts[1..], &["Müller"], "Peter Müller"),
+        (&whole, &["Peter Müller", "Peter Schmidt"], "Peter"),
+        (
+            &[("firstName", "Jo\u{308}rg"), ("lastName", "Müller ")],
+            &["Jo\u{308}rg Müller ", "Jörg Müller"],
+            "Jörg",
+        ),
+        (
+            &[("firstName", "Ann"), ("lastName", "Lee(Sales)")],
+            &["Ann Lee(Sales)"],
+            "Ann Lee",
+        ),
+        (
+            &[("firstName", "Berg,"), ("lastName", "Jan van")],
+            &["Berg, Jan van"],
+            "Berg Jan",
+        ),
+        (&[("firstName", "Ann"), ("lastName", "")], &["Ann"], "Ann Lee"),
+    ] {
+        service.put_contact(item(&service, attributes)).await;
+        for name in same {
+            let response = service.create(name, "peter@acme.de").await;
+            assert_eq!(response.status, 200, "{name}: {attributes:?}");
+        }
+        let response = service.create(other, "peter@acme.de").await;
+        assert_eq!(response.status, 409, "{other}: {attributes:?}");
+    }
+    service
+        .put_contact(item(&service, &[("firstName", ""), ("lastName", "")]))
+        .await;
+    assert_eq!(service.create("Anybody", "peter@acme.de").await.status, 200);
+}
+
+#[tokio::test]
 async fn four_processes_sent_the_same_contact_at_once_create_it_once() {
-    let service = std::sync::Arc::new(Service::without_process(BINARY).await);
+    let service = Arc::new(Service::without_process(BINARY).await);
     for _ in 0..4 {
         service.add_process(&[]);
     }
     for round in 0..10 {
         let mut requests = JoinSet::new();
         for _ in 0..4 {
-            let service = service.clone();
-            requests.spawn(async move {
-                let request = service.request("Ada Lovelace", &format!("ada{round}@acme.de"));
-                service.send(&request).await
-            });
+            let service = Arc::clone(&service);
+            requests.spawn(async move { service.create("Ada Lovelace", &format!("ada{round}@acme.de")).await });
         }
-        let responses = requests.join_all().await;
-        let mut statuses: Vec<u16> = responses.iter().map(|response| response.status).collect();
-        statuses.sort_unstable();
+        let mut responses = requests.join_all().await;
+        responses.sort_by_key(|response| response.status);
+        let statuses: Vec<u16> = responses.iter().map(|response| response.status).collect();
         assert_eq!(statuses, [200, 200, 200, 201]);
-        assert!(
-            responses.iter().all(|response| response.text == responses[0].text),
-            "the same body"
-        );
+        let is_same = |response: &harness::service::Response| response.text == responses[0].text;
+        assert!(responses.iter().all(is_same), "the same body");
     }
     assert_eq!(service.contacts().await.len(), 10);
 }

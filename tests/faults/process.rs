@@ -3,46 +3,34 @@
 use std::{env, process::Command, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use harness::{
-    proxy::Fault,
-    service::{Response, Service},
-};
+use harness::{proxy::Fault, service::Service};
 use serde_json::Value;
 use tokio::{net::TcpSocket, task::JoinSet, time::timeout};
 
-use crate::{BINARY, entries};
+use crate::BINARY;
 
 fn signal(name: &str, process: u32) {
-    let status = Command::new("kill")
-        .args([name, &process.to_string()])
-        .status()
-        .expect("kill");
-    assert!(status.success());
-}
-
-/// Sends requests to a process that is frozen before each of them, and breaks something while it is.
-async fn frozen_before_each_request(break_something: impl AsyncFn(&Service)) {
-    let service = Service::without_process(BINARY).await;
-    let function = service.process(&[]);
-    let process = function.id().expect("it runs");
-    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
-    for n in 0..5 {
-        let last = service.proxy.calls().last().expect("a call").connection;
-        signal("-STOP", process);
-        break_something(&service).await;
-        signal("-CONT", process);
-        let response = service.send(&service.request("Ada", &format!("ada{n}@acme.de"))).await;
-        assert_eq!(response.status, 201);
-        let calls = service.proxy.calls();
-        assert!(calls.iter().any(|call| call.connection > last), "no connection died");
-    }
-    assert_eq!(service.contacts().await.len(), 6);
+    let kill = Command::new("kill").args([name, &process.to_string()]).status();
+    assert!(kill.expect("kill").success());
 }
 
 /// A process that wakes up finds the reset on its connection, and opens another.
 #[tokio::test]
 async fn a_connection_reset_while_frozen_fails_no_request() {
-    frozen_before_each_request(async |service| service.proxy.reset_idle_connections().await).await;
+    let service = Service::without_process(BINARY).await;
+    let function = service.process(&[]);
+    let process = function.id().expect("it runs");
+    service.runtime_api.wait_for_polls(1).await;
+    // The first connection is the one that the start opened.
+    for connection in 1..=5 {
+        signal("-STOP", process);
+        service.proxy.reset_idle_connections().await;
+        signal("-CONT", process);
+        let response = service.create("Ada", &format!("ada{connection}@acme.de")).await;
+        assert_eq!(response.status, 201);
+        let last = service.proxy.calls().pop().expect("a call");
+        assert!(last.connection > connection, "the connection didn't die");
+    }
 }
 
 #[tokio::test]
@@ -52,91 +40,74 @@ async fn a_retry_finds_the_contact_of_a_killed_process() {
     service
         .proxy
         .plan(|_, call| (call.operation == "PutItem").then_some(Fault::HangAfter));
-    let request = service.request("Ada", "ada@acme.de");
     let lost = tokio::spawn({
-        let (service, request) = (Arc::clone(&service), request.clone());
-        async move { service.send(&request).await }
+        let service = Arc::clone(&service);
+        async move { service.create("Ada", "ada@acme.de").await }
     });
     // The write was sent. It is applied when the item is in the table.
-    service.while_running(service.proxy.wait_for_calls(2)).await;
+    service.proxy.wait_for_calls(2).await;
     let stored = loop {
         if let Some(item) = service.contacts().await.pop() {
             break item;
         }
     };
-    function.stop().await;
+    drop(function);
     assert!(!lost.is_finished(), "nobody answered");
     lost.abort();
     service.proxy.plan(|_, _| None);
     service.add_process(&[]);
-    let response = service.send(&request).await;
+    let response = service.create("Ada", "ada@acme.de").await;
     assert_eq!(response.status, 200);
-    assert_eq!(
-        stored["id"],
-        AttributeValue::S(response.body["id"].as_str().expect("an id").to_owned())
-    );
+    let id = response.body["id"].as_str().expect("an id").to_owned();
+    assert_eq!(stored["id"], AttributeValue::S(id));
     assert_eq!(service.contacts().await, [stored]);
 }
 
 #[tokio::test]
 async fn a_request_that_hangs_does_not_hold_the_others_of_its_process() {
-    let service = Service::without_process(BINARY).await;
-    service.add_process(&[("AWS_LAMBDA_MAX_CONCURRENCY", "8")]);
-    let service = Arc::new(service);
+    let service = Arc::new(Service::with(BINARY, &[("AWS_LAMBDA_MAX_CONCURRENCY", "8")]).await);
     service.proxy.plan(|_, call| {
         let item = call.input.get("Item")?;
         (item["emailKey"]["S"] == "stuck@acme.de").then_some(Fault::HangBefore)
     });
     let send = |email: String| {
         let service = Arc::clone(&service);
-        async move { service.send(&service.request("Ada", &email)).await }
+        async move { service.create("Ada", &email).await.status }
     };
     let stuck = tokio::spawn(send("stuck@acme.de".to_owned()));
-    service.while_running(service.proxy.wait_for_calls(2)).await;
-    let mut others = JoinSet::new();
-    for n in 0..50 {
-        others.spawn(send(format!("ada{n}@acme.de")));
-    }
-    let responses: Vec<Response> = others.join_all().await;
-    assert!(responses.iter().all(|response| response.status == 201));
+    service.proxy.wait_for_calls(2).await;
+    let others: JoinSet<u16> = (0..50).map(|n| send(format!("ada{n}@acme.de"))).collect();
+    assert_eq!(others.join_all().await, [201; 50]);
     assert!(!stuck.is_finished(), "it still hangs while fifty others were answered");
-    let response = timeout(Duration::from_secs(8), stuck)
-        .await
-        .expect("in time")
-        .expect("no panic");
-    assert_eq!(response.status, 503);
+    let response = timeout(Duration::from_secs(8), stuck).await;
+    assert_eq!(response.expect("in time").expect("no panic"), 503);
     // Each request counts only its own attempts, in whatever order they run.
-    for line in service.stop().await {
-        let line: Value = serde_json::from_str(&line).unwrap();
-        if line["outcome"] == "created" {
-            assert_eq!(line["databaseAttempts"], 2, "{line}");
-        } else {
-            assert!(
-                line["databaseAttempts"].as_u64().is_some_and(|attempts| attempts > 2),
-                "{line}"
-            );
-        }
+    for entry in service.entries() {
+        let attempts = entry["databaseAttempts"].as_u64();
+        let is_stuck = entry["outcome"] != "created";
+        assert!(
+            if is_stuck {
+                attempts > Some(2)
+            } else {
+                attempts == Some(2)
+            },
+            "{entry}"
+        );
     }
 }
 
 #[tokio::test]
-async fn the_connection_is_open_before_the_first_invocation() {
-    let service = Service::without_process(BINARY).await;
-    service.add_process(&[]);
-    service.while_running(service.runtime_api.wait_for_polls(1)).await;
-    assert_eq!(service.proxy.openings(), 1);
-    assert_eq!(service.proxy.operations(), [""; 0]);
-    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
-    assert!(
-        service.proxy.calls().iter().all(|call| call.connection == 1),
-        "{:?}",
-        service.proxy.calls()
-    );
-    let entry = entries(&service.stop().await).remove(0);
-    assert_eq!(
-        entry["databaseAttempts"], 2,
-        "the read at the start is counted for no request"
-    );
+async fn all_calls_share_the_connection_that_the_start_opened() {
+    let service = Service::start(BINARY).await;
+    assert_eq!((service.proxy.openings(), service.proxy.calls().len()), (1, 0));
+    for n in 0..5 {
+        assert_eq!(service.create("Ada", &format!("ada{n}@acme.de")).await.status, 201);
+    }
+    let calls = service.proxy.calls();
+    assert_eq!(calls.len(), 10);
+    assert!(calls.iter().all(|call| call.connection == 1), "{calls:?}");
+    let attempts = &service.entries()[0]["databaseAttempts"];
+    assert_eq!(attempts, 2, "the read at the start is counted for no request");
 }
 
 #[tokio::test]
@@ -144,33 +115,19 @@ async fn a_process_starts_whatever_the_database_does_at_its_start() {
     for fault in [
         Fault::HangBefore,
         Fault::ResetBefore,
-        Fault::Bare500,
         Fault::NotHttp,
-        Fault::Error(400, "ThrottlingException"),
         Fault::Error(400, "AccessDeniedException"),
-        Fault::Error(400, "ResourceNotFoundException"),
     ] {
         let service = Service::without_process(BINARY).await;
         service.proxy.break_openings(fault);
         service.add_process(&[]);
-        let response = service.send(&service.request("Ada", "ada@acme.de")).await;
-        assert_eq!(response.status, 201, "{fault:?}");
-        let lines = service.stop().await;
-        assert_eq!(entries(&lines).len(), lines.len(), "nothing is logged of it: {lines:?}");
-        assert_eq!(entries(&lines)[0]["databaseAttempts"], 2, "{fault:?}");
+        assert_eq!(service.create("Ada", "ada@acme.de").await.status, 201, "{fault:?}");
+        let [line] = &service.stop()[..] else {
+            panic!("something is logged of it: {fault:?}")
+        };
+        let entry: Value = serde_json::from_str(line).expect("an entry");
+        assert_eq!(entry["databaseAttempts"], 2, "{fault:?}");
     }
-}
-
-#[tokio::test]
-async fn a_connection_that_died_before_the_first_request_fails_none() {
-    let service = Service::without_process(BINARY).await;
-    let function = service.process(&[]);
-    let process = function.id().expect("it runs");
-    service.while_running(service.runtime_api.wait_for_polls(1)).await;
-    signal("-STOP", process);
-    service.proxy.reset_idle_connections().await;
-    signal("-CONT", process);
-    assert_eq!(service.send(&service.request("Ada", "ada@acme.de")).await.status, 201);
 }
 
 #[tokio::test]
@@ -180,9 +137,7 @@ async fn a_process_without_a_runtime_api_ends_and_says_so() {
     socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
     let address = socket.local_addr().expect("bound").to_string();
     let service = Service::without_process(BINARY).await;
-    let function = service.process(&[("AWS_LAMBDA_RUNTIME_API", &address)]);
-    assert!(!function.end().status().await.success());
-    let lines = function.stop().await;
+    let lines = service.refused(&[("AWS_LAMBDA_RUNTIME_API", &address)]).await;
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("Runtime API"), "{lines:?}");
 }

@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::types::AttributeValue::{self, N, Null, S, Ss};
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use harness::{
-    fixture::{Key, key_hash},
+    fixture::key_hash,
     proxy::{Call, Fault},
     service::{Service, engine},
 };
@@ -576,7 +576,7 @@ async fn keys_of_other_writers_are_listed_and_can_be_revoked() {
     let service = start().await;
     let old_key = "sf_live_v1_MadeBeforeKeysHadIdsOrLabels";
     let old_hash = key_hash(old_key);
-    service.put_key(&Key::of(old_key, &service.tenant_id)).await;
+    service.put_key(|key| key.key = old_key.to_owned()).await;
     assert_eq!(status(&service, old_key, &service.workspace_id).await, 201);
     let foreign = "f".repeat(64);
     let item = [

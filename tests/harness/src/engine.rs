@@ -6,10 +6,11 @@ use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Credentials, Region},
     operation::create_table::CreateTableError,
+    types::{AttributeDefinition, BillingMode, KeySchemaElement},
 };
 use dynoxide::Database;
 
-use crate::template;
+use crate::yaml;
 
 /// Access key, secret and region for engines that check no credentials.
 pub const LOCAL_CREDENTIALS: [(&str, &str); 3] = [
@@ -89,33 +90,32 @@ impl Engine {
     ///
     /// A message, if the template can't be used or the engine refuses.
     pub async fn create_tables(&self, template: &Path, prefix: &str) -> Result<Tables, String> {
+        let template = yaml::read(template)?;
         let client = self.client();
-        for table in template::tables(template)? {
-            let created = client
-                .create_table()
-                .table_name(format!("{prefix}{}", table.logical_id))
-                .set_attribute_definitions(Some(table.attributes))
-                .set_key_schema(Some(table.key_schema))
-                .billing_mode(table.billing_mode)
-                .send()
-                .await;
-            match created {
-                Err(error)
-                    if !matches!(
-                        error.as_service_error(),
-                        Some(CreateTableError::ResourceInUseException(_))
-                    ) =>
-                {
-                    let reason = match error.as_service_error() {
-                        Some(refusal) => refusal.to_string(),
-                        None => "it can't be reached".to_owned(),
-                    };
-                    return Err(format!(
-                        "no {} in the DynamoDB at {}: {reason}",
-                        table.logical_id, self.url
-                    ));
+        for table in ["ContactsTable", "ApiKeysTable", "WorkspacesTable"] {
+            let declared = &template["Resources"][table]["Properties"];
+            let broken = |error: &dyn std::fmt::Display| format!("no {table} in the DynamoDB at {}: {error}", self.url);
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let mut create = client.create_table().table_name(format!("{prefix}{table}"));
+            for attribute in declared["AttributeDefinitions"].as_array().into_iter().flatten() {
+                let attribute = AttributeDefinition::builder()
+                    .attribute_name(text(&attribute["AttributeName"]))
+                    .attribute_type(text(&attribute["AttributeType"]).as_str().into());
+                create = create.attribute_definitions(attribute.build().map_err(|error| broken(&error))?);
+            }
+            for element in declared["KeySchema"].as_array().into_iter().flatten() {
+                let element = KeySchemaElement::builder()
+                    .attribute_name(text(&element["AttributeName"]))
+                    .key_type(text(&element["KeyType"]).as_str().into());
+                create = create.key_schema(element.build().map_err(|error| broken(&error))?);
+            }
+            create = create.billing_mode(BillingMode::from(text(&declared["BillingMode"]).as_str()));
+            if let Err(error) = create.send().await {
+                match error.as_service_error() {
+                    Some(CreateTableError::ResourceInUseException(_)) => {}
+                    Some(refusal) => return Err(broken(refusal)),
+                    None => return Err(broken(&"it can't be reached")),
                 }
-                _ => {}
             }
         }
         Ok(Tables {

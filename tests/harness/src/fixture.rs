@@ -1,35 +1,38 @@
 //! What the tables contain before a request: keys and workspaces.
 
-use std::fmt::Write as _;
+use std::{collections::HashMap, fmt::Write as _};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use sha2::{Digest, Sha256};
 
 use crate::engine::Tables;
 
+/// An item's attributes by name.
+pub type Item = HashMap<String, AttributeValue>;
+
 /// An API key's item.
 #[derive(Clone, Debug)]
-pub struct Key<'a> {
+pub struct Key {
     /// The key itself; only its hash is stored.
-    pub key: &'a str,
+    pub key: String,
     /// The tenant that it belongs to.
-    pub tenant_id: &'a str,
+    pub tenant_id: String,
     /// Its scopes. If there are none, the attribute is absent.
-    pub scopes: &'a [&'a str],
+    pub scopes: Vec<&'static str>,
     /// The workspace that it is restricted to.
-    pub workspace_id: Option<&'a str>,
+    pub workspace_id: Option<String>,
     /// When it expires, in epoch seconds.
     pub expires_at: Option<i64>,
 }
 
-impl<'a> Key<'a> {
+impl Key {
     /// A key that may create contacts in every workspace of its tenant, forever.
     #[must_use]
-    pub fn of(key: &'a str, tenant_id: &'a str) -> Self {
+    pub fn of(key: &str, tenant_id: &str) -> Self {
         Self {
-            key,
-            tenant_id,
-            scopes: &["contacts:write"],
+            key: key.to_owned(),
+            tenant_id: tenant_id.to_owned(),
+            scopes: vec!["contacts:write"],
             workspace_id: None,
             expires_at: None,
         }
@@ -45,44 +48,45 @@ pub fn key_hash(key: &str) -> String {
     })
 }
 
-/// Stores a key.
+/// An item of strings.
+#[must_use]
+pub fn item(attributes: &[(&str, &str)]) -> Item {
+    let attributes = attributes.iter();
+    attributes
+        .map(|&(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())))
+        .collect()
+}
+
+/// Stores an item.
 ///
 /// # Panics
 ///
 /// The engine refuses.
-pub async fn put_key(client: &Client, tables: &Tables, key: &Key<'_>) {
-    let mut put = client
-        .put_item()
-        .table_name(&tables.api_keys)
-        .item("keyHash", AttributeValue::S(key_hash(key.key)))
-        .item("tenantId", AttributeValue::S(key.tenant_id.to_owned()));
+pub async fn put(client: &Client, table: &str, item: Item) {
+    let put = client.put_item().table_name(table).set_item(Some(item));
+    put.send().await.expect("the item is stored");
+}
+
+/// Stores a key.
+pub async fn put_key(client: &Client, tables: &Tables, key: &Key) {
+    let mut stored = item(&[("keyHash", &key_hash(&key.key)), ("tenantId", &key.tenant_id)]);
     if !key.scopes.is_empty() {
         let scopes = key.scopes.iter().map(ToString::to_string).collect();
-        put = put.item("scopes", AttributeValue::Ss(scopes));
+        stored.insert("scopes".to_owned(), AttributeValue::Ss(scopes));
     }
-    if let Some(workspace_id) = key.workspace_id {
-        put = put.item("workspaceId", AttributeValue::S(workspace_id.to_owned()));
+    if let Some(workspace_id) = &key.workspace_id {
+        stored.extend(item(&[("workspaceId", workspace_id)]));
     }
     if let Some(expires_at) = key.expires_at {
-        put = put.item("expiresAt", AttributeValue::N(expires_at.to_string()));
+        stored.insert("expiresAt".to_owned(), AttributeValue::N(expires_at.to_string()));
     }
-    put.send().await.expect("the key is stored");
+    put(client, &tables.api_keys, stored).await;
 }
 
 /// Stores a workspace.
-///
-/// # Panics
-///
-/// The engine refuses.
 pub async fn put_workspace(client: &Client, tables: &Tables, workspace_id: &str, tenant_id: &str) {
-    client
-        .put_item()
-        .table_name(&tables.workspaces)
-        .item("workspaceId", AttributeValue::S(workspace_id.to_owned()))
-        .item("tenantId", AttributeValue::S(tenant_id.to_owned()))
-        .send()
-        .await
-        .expect("the workspace is stored");
+    let workspace = item(&[("workspaceId", workspace_id), ("tenantId", tenant_id)]);
+    put(client, &tables.workspaces, workspace).await;
 }
 
 /// The tenant of the local run and of the fixtures in `events/`.
@@ -104,40 +108,21 @@ pub const DEMO_EXPIRED_KEY: &str = "sf_test_v1_LocalPastKeyLocalPastKey";
 pub const DEMO_FOREIGN_WORKSPACE: &str = "0198c1a5-6f00-7000-8000-0000000000ff";
 
 /// Stores what the local run and the fixtures in `events/` need: keys, workspaces, and a contact.
-///
-/// # Panics
-///
-/// The engine refuses.
 pub async fn put_demo(client: &Client, tables: &Tables) {
-    let restricted = Some(DEMO_WORKSPACES[1]);
-    for key in [
-        Key::of(DEMO_KEY, DEMO_TENANT),
-        Key {
-            scopes: &["contacts:read"],
-            ..Key::of(DEMO_READ_KEY, DEMO_TENANT)
-        },
-        Key {
-            workspace_id: restricted,
-            ..Key::of(DEMO_RESTRICTED_KEY, DEMO_TENANT)
-        },
-        Key {
-            expires_at: Some(1_767_225_600),
-            ..Key::of(DEMO_EXPIRED_KEY, DEMO_TENANT)
-        },
-    ] {
+    let mut keys =
+        [DEMO_KEY, DEMO_READ_KEY, DEMO_RESTRICTED_KEY, DEMO_EXPIRED_KEY].map(|key| Key::of(key, DEMO_TENANT));
+    keys[1].scopes = vec!["contacts:read"];
+    keys[2].workspace_id = Some(DEMO_WORKSPACES[1].to_owned());
+    keys[3].expires_at = Some(1_767_225_600);
+    for key in keys {
         put_key(client, tables, &key).await;
     }
     for workspace in DEMO_WORKSPACES {
         put_workspace(client, tables, workspace, DEMO_TENANT).await;
     }
-    put_workspace(
-        client,
-        tables,
-        DEMO_FOREIGN_WORKSPACE,
-        "0198c1a5-6f00-7000-8000-0000000000fe",
-    )
-    .await;
-    let stored = [
+    let other_tenant = "0198c1a5-6f00-7000-8000-0000000000fe";
+    put_workspace(client, tables, DEMO_FOREIGN_WORKSPACE, other_tenant).await;
+    let contact = item(&[
         ("workspaceId", DEMO_WORKSPACES[0]),
         ("emailKey", "ada@analytical-engines.co.uk"),
         ("id", "0198c1a5-6f00-7000-8000-0000000000c1"),
@@ -151,16 +136,6 @@ pub async fn put_demo(client: &Client, tables: &Tables) {
         ("companyName", "Analytical Engines"),
         ("createdAt", "2026-02-10T14:30:00.000Z"),
         ("updatedAt", "2026-02-11T09:00:00.000Z"),
-    ];
-    client
-        .put_item()
-        .table_name(&tables.contacts)
-        .set_item(Some(
-            stored
-                .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())))
-                .into(),
-        ))
-        .send()
-        .await
-        .expect("the contact is stored");
+    ]);
+    put(client, &tables.contacts, contact).await;
 }

@@ -3,7 +3,6 @@
 //! | module | replaces |
 //! | --- | --- |
 //! | [`engine`] | DynamoDB: an embedded engine that speaks its protocol, or any other at a URL |
-//! | [`template`] | `template.yaml`: the tables that the engine gets |
 //! | [`runtime_api`] | Lambda: the Runtime API that a function's process asks for its next invocation |
 //! | [`function`] | the function's process |
 //! | [`gateway`] | API Gateway: HTTP requests to events, the function's responses to HTTP |
@@ -22,5 +21,12 @@ pub mod openapi;
 pub mod proxy;
 pub mod runtime_api;
 pub mod service;
-pub mod template;
 pub mod tls;
+mod yaml;
+
+/// Every code point. The planes without characters (4 to 13) and for private use (15 and 16) are uniform, so one code point
+/// in 4,096 is enough there.
+pub fn code_points() -> impl Iterator<Item = char> {
+    let sampled = ('\u{40000}'..='\u{dffff}').chain('\u{f0000}'..=char::MAX).step_by(4096);
+    ('\0'..='\u{3ffff}').chain('\u{e0000}'..='\u{effff}').chain(sampled)
+}

@@ -21,7 +21,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::watch,
-    task::JoinHandle,
+    task::JoinSet,
     time::timeout,
 };
 
@@ -63,6 +63,18 @@ pub enum Fault {
     SignatureExpired,
 }
 
+impl Fault {
+    /// Whether the call reaches the engine.
+    #[must_use]
+    pub fn is_applied(self) -> bool {
+        use Fault::{Cut, Empty, EmptyObject, HangAfter, NotHttp, NotJson, ResetAfter};
+        matches!(
+            self,
+            ResetAfter | HangAfter | Cut | NotJson | Empty | EmptyObject | NotHttp
+        )
+    }
+}
+
 /// A call as it came in.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -93,10 +105,8 @@ struct Shared {
     plan: Mutex<Plan>,
     openings: watch::Sender<usize>,
     opening_fault: Mutex<Option<Fault>>,
-    connections: Mutex<usize>,
     open: watch::Sender<usize>,
     resets: watch::Sender<()>,
-    held: watch::Sender<bool>,
     client: Client<HttpConnector, Full<axum::body::Bytes>>,
 }
 
@@ -105,13 +115,7 @@ pub struct Proxy {
     /// Where it listens.
     pub url: String,
     shared: Arc<Shared>,
-    server: JoinHandle<()>,
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
+    _server: JoinSet<()>,
 }
 
 impl Proxy {
@@ -129,14 +133,17 @@ impl Proxy {
             plan: Mutex::new(Box::new(|_, _| None)),
             openings: watch::channel(0).0,
             opening_fault: Mutex::default(),
-            connections: Mutex::new(0),
             open: watch::channel(0).0,
-            held: watch::channel(false).0,
             resets: watch::channel(()).0,
             client: Client::builder(TokioExecutor::new()).build_http(),
         });
-        let server = tokio::spawn(accept(listener, Arc::clone(&shared)));
-        Ok(Self { url, shared, server })
+        let mut server = JoinSet::new();
+        server.spawn(accept(listener, Arc::clone(&shared)));
+        Ok(Self {
+            url,
+            shared,
+            _server: server,
+        })
     }
 
     /// From now on `plan` decides what to do with each call. It gets the number of earlier calls, and the call. The calls so
@@ -192,16 +199,6 @@ impl Proxy {
             .expect("the proxy keeps the channel open");
     }
 
-    /// From now on, calls are accepted and wait until [`Proxy::release`].
-    pub fn hold(&self) {
-        self.shared.held.send_replace(true);
-    }
-
-    /// Lets the calls held by [`Proxy::hold`] continue.
-    pub fn release(&self) {
-        self.shared.held.send_replace(false);
-    }
-
     /// Waits until this many calls have come in.
     ///
     /// # Panics
@@ -217,13 +214,10 @@ impl Proxy {
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = tokio::task::JoinSet::new();
+    let mut connections = JoinSet::new();
+    let mut number = 0;
     while let Ok((stream, _)) = listener.accept().await {
-        let number = {
-            let mut connections = shared.connections.lock().expect("no holder panics");
-            *connections += 1;
-            *connections
-        };
+        number += 1;
         let shared = Arc::clone(&shared);
         shared.open.send_modify(|open| *open += 1);
         connections.spawn(async move {
@@ -247,12 +241,9 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io:
         let Some((head, body)) = request else {
             return Ok(());
         };
+        let target = header(&head, "x-amz-target");
         let call = Call {
-            operation: header(&head, "x-amz-target")
-                .rsplit('.')
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            operation: target.rsplit('.').next().unwrap_or_default().to_owned(),
             input: serde_json::from_slice(&body).unwrap_or_default(),
             connection,
             signed_at: header(&head, "x-amz-date").to_owned(),
@@ -268,74 +259,51 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io:
             shared.calls.send_modify(|calls| calls.push(call.clone()));
             fault
         };
-        // The sender lives as long as this task's `shared`.
-        let _ = shared.held.subscribe().wait_for(|held| !held).await;
+        let (mut status, mut response) = (200, Vec::new());
+        if fault.is_none_or(Fault::is_applied) {
+            (status, response) = pass_on(shared, &head, body).await?;
+        }
+        let mut date = String::new();
         match fault {
-            None => {
-                let (status, response) = pass_on(shared, &head, body).await?;
-                write_response(&mut stream, status, "", &response).await?;
-            }
-            Some(Fault::Error(status, code)) => {
-                let response =
-                    json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "made up"});
-                write_response(&mut stream, status, "", response.to_string().as_bytes()).await?;
-            }
-            Some(Fault::Body(status, body)) => write_response(&mut stream, status, "", body.as_bytes()).await?,
-            Some(Fault::ResetBefore) => return stream.set_zero_linger(),
-            Some(Fault::ResetAfter) => {
-                pass_on(shared, &head, body).await?;
-                return stream.set_zero_linger();
-            }
-            Some(Fault::HangBefore) => return until_closed(stream).await,
-            Some(Fault::HangAfter) => {
-                pass_on(shared, &head, body).await?;
-                return until_closed(stream).await;
-            }
+            None => {}
+            Some(Fault::ResetBefore | Fault::ResetAfter) => return stream.set_zero_linger(),
+            Some(Fault::HangBefore | Fault::HangAfter) => return until_closed(stream).await,
             Some(Fault::Cut) => {
-                let (status, response) = pass_on(shared, &head, body).await?;
                 let head = response_head(status, "", response.len().max(2));
                 stream.write_all(head.as_bytes()).await?;
                 return stream.write_all(&response[..response.len() / 2]).await;
             }
-            Some(Fault::NotJson) => {
-                pass_on(shared, &head, body).await?;
-                write_response(&mut stream, 200, "", b"<html>It works!</html>").await?;
-            }
-            Some(Fault::Empty) => {
-                pass_on(shared, &head, body).await?;
-                write_response(&mut stream, 200, "", b"").await?;
-            }
-            Some(Fault::EmptyObject) => {
-                pass_on(shared, &head, body).await?;
-                write_response(&mut stream, 200, "", b"{}").await?;
-            }
             Some(Fault::NotHttp) => {
-                pass_on(shared, &head, body).await?;
                 stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n\r\n").await?;
                 return until_closed(stream).await;
             }
-            Some(Fault::Bare500) => write_response(&mut stream, 500, "", b"").await?,
-            Some(Fault::Unprocessed) => {
-                let response = leave_unprocessed(shared, &head, &call.input).await?;
-                write_response(&mut stream, 200, "", response.to_string().as_bytes()).await?;
+            Some(Fault::Error(of_error, code)) => {
+                let body = json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "made up"});
+                (status, response) = (of_error, body.to_string().into());
             }
-            Some(Fault::ClockSkew) => write_response(&mut stream, 400, WRONG_DATE, SIGNATURE_EXPIRED).await?,
-            Some(Fault::SignatureExpired) => {
-                let date = format!("date: {}\r\n", http_date(SystemTime::now()));
-                write_response(&mut stream, 400, &date, SIGNATURE_EXPIRED).await?;
+            Some(Fault::Body(with, body)) => (status, response) = (with, body.into()),
+            Some(Fault::NotJson) => (status, response) = (200, b"<html>It works!</html>".into()),
+            Some(Fault::Empty) => (status, response) = (200, vec![]),
+            Some(Fault::EmptyObject) => (status, response) = (200, b"{}".into()),
+            Some(Fault::Bare500) => status = 500,
+            Some(Fault::Unprocessed) => response = leave_unprocessed(shared, &head, &call.input).await?,
+            Some(Fault::ClockSkew | Fault::SignatureExpired) => {
+                (status, response) = (400, SIGNATURE_EXPIRED.into());
+                let now = DateTime::from(SystemTime::now()).fmt(Format::HttpDate);
+                date = match now {
+                    Ok(now) if fault == Some(Fault::SignatureExpired) => format!("date: {now}\r\n"),
+                    _ => "date: Fri, 01 Jan 2100 00:00:00 GMT\r\n".to_owned(),
+                };
             }
         }
+        let mut bytes = response_head(status, &date, response.len()).into_bytes();
+        bytes.append(&mut response);
+        stream.write_all(&bytes).await?;
     }
 }
 
-const WRONG_DATE: &str = "date: Fri, 01 Jan 2100 00:00:00 GMT\r\n";
 const SIGNATURE_EXPIRED: &[u8] =
     br#"{"__type":"com.amazon.coral.service#InvalidSignatureException","message":"Signature expired"}"#;
-
-fn http_date(time: SystemTime) -> String {
-    let time = DateTime::from(time).fmt(Format::HttpDate);
-    time.expect("a time in this millennium")
-}
 
 /// A request's head and body; `None` at the end of the connection.
 async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<(String, Vec<u8>)>> {
@@ -382,7 +350,7 @@ async fn pass_on(shared: &Shared, head: &str, body: Vec<u8>) -> io::Result<(u16,
 }
 
 /// Asks the engine for all tables but the last, by name, and leaves that one unprocessed.
-async fn leave_unprocessed(shared: &Shared, head: &str, input: &Value) -> io::Result<Value> {
+async fn leave_unprocessed(shared: &Shared, head: &str, input: &Value) -> io::Result<Vec<u8>> {
     let mut asked = input["RequestItems"].as_object().cloned().unwrap_or_default();
     let last = asked.keys().max().cloned().unwrap_or_default();
     let left = asked.remove(&last).unwrap_or_default();
@@ -392,7 +360,7 @@ async fn leave_unprocessed(shared: &Shared, head: &str, input: &Value) -> io::Re
         response = serde_json::from_slice(&pass_on(shared, head, body).await?.1).map_err(io::Error::other)?;
     }
     response["UnprocessedKeys"] = json!({last: left});
-    Ok(response)
+    Ok(response.to_string().into())
 }
 
 fn response_head(status: u16, more: &str, body_len: usize) -> String {
@@ -400,12 +368,6 @@ fn response_head(status: u16, more: &str, body_len: usize) -> String {
         "HTTP/1.1 {status} Response\r\ncontent-type: application/x-amz-json-1.0\r\nx-amzn-requestid: PROXYREQUESTID\r\n\
          {more}content-length: {body_len}\r\n\r\n"
     )
-}
-
-async fn write_response(stream: &mut TcpStream, status: u16, more: &str, body: &[u8]) -> io::Result<()> {
-    let mut response = response_head(status, more, body.len()).into_bytes();
-    response.extend_from_slice(body);
-    stream.write_all(&response).await
 }
 
 /// Reads and discards until the other side closes.

@@ -10,16 +10,16 @@ use std::{
 
 use axum::{
     Router,
-    body::Body,
     extract::{DefaultBodyLimit, Path, State},
-    http::{Response, StatusCode},
+    http::StatusCode,
+    response::IntoResponse,
     routing::{get, post},
 };
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
     sync::{Mutex as AsyncMutex, mpsc, oneshot, watch},
-    task::JoinHandle,
+    task::JoinSet,
     time::timeout,
 };
 use uuid::Uuid;
@@ -42,8 +42,8 @@ struct Invocation {
     deadline: SystemTime,
 }
 
-/// How long a process may take to ask for an invocation, and then to end it, on a very busy machine. It only keeps the tests
-/// from waiting forever: the service's own times are far shorter.
+/// How long a process may take to ask for an invocation and to end it, on a very busy machine. It only keeps the tests from
+/// waiting forever, for example for a process that has ended: the service's own times are far shorter.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Shared {
@@ -57,13 +57,7 @@ struct Shared {
 pub struct RuntimeApi {
     address: SocketAddr,
     shared: Arc<Shared>,
-    server: JoinHandle<()>,
-}
-
-impl Drop for RuntimeApi {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
+    _server: JoinSet<()>,
 }
 
 impl RuntimeApi {
@@ -84,18 +78,18 @@ impl RuntimeApi {
         let address = listener.local_addr()?;
         let app = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next_invocation))
-            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
-            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .route("/2018-06-01/runtime/invocation/{id}/{outcome}", post(end_invocation))
             .layer(DefaultBodyLimit::disable())
             .with_state(Arc::clone(&shared));
-        let server = tokio::spawn(async move {
+        let mut server = JoinSet::new();
+        server.spawn(async move {
             // `serve` returns no error: it goes on after one.
             let _ = axum::serve(listener, app).await;
         });
         Ok(Self {
             address,
             shared,
-            server,
+            _server: server,
         })
     }
 
@@ -126,20 +120,15 @@ impl RuntimeApi {
     pub async fn invoke_with_deadline(&self, event: impl AsRef<[u8]>, deadline: SystemTime) -> Outcome {
         let (answered, response) = oneshot::channel();
         let id = Uuid::new_v4().to_string();
-        self.shared
-            .running
-            .lock()
-            .expect("no holder panics")
-            .insert(id.clone(), answered);
+        let running = &self.shared.running;
+        running.lock().expect("no holder panics").insert(id.clone(), answered);
         let invocation = Invocation {
             id,
             event: event.as_ref().to_owned(),
             deadline,
         };
-        self.shared
-            .queue
-            .send(invocation)
-            .expect("the queue lives as long as this");
+        let queued = self.shared.queue.send(invocation);
+        queued.expect("the queue lives as long as this");
         self.wait_for_polls(1).await;
         timeout(PATIENCE, response)
             .await
@@ -161,48 +150,37 @@ impl RuntimeApi {
     }
 }
 
-async fn next_invocation(State(shared): State<Arc<Shared>>) -> Response<Body> {
+async fn next_invocation(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     shared.polls.send_modify(|polls| *polls += 1);
-    // The queue lives as long as the server.
-    let Some(Invocation { id, event, deadline }) = shared.next.lock().await.recv().await else {
-        return status(StatusCode::INTERNAL_SERVER_ERROR);
-    };
+    let next = shared.next.lock().await.recv().await;
+    let Invocation { id, event, deadline } = next.expect("the queue lives as long as the server");
     let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    Response::builder()
-        .header("Content-Type", "application/json")
-        .header("Lambda-Runtime-Aws-Request-Id", id)
-        .header("Lambda-Runtime-Deadline-Ms", deadline.to_string())
-        .header(
-            "Lambda-Runtime-Invoked-Function-Arn",
-            "arn:aws:lambda:eu-central-1:123456789012:function:create-contact",
-        )
-        .header("Lambda-Runtime-Trace-Id", TRACE_ID)
-        .body(Body::from(event))
-        .expect("headers without control characters")
+    let arn = "arn:aws:lambda:eu-central-1:123456789012:function:create-contact";
+    let headers = [
+        ("Content-Type", "application/json".to_owned()),
+        ("Lambda-Runtime-Aws-Request-Id", id),
+        ("Lambda-Runtime-Deadline-Ms", deadline.to_string()),
+        ("Lambda-Runtime-Invoked-Function-Arn", arn.to_owned()),
+        ("Lambda-Runtime-Trace-Id", TRACE_ID.to_owned()),
+    ];
+    (headers, event)
 }
 
-async fn response(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: String) -> Response<Body> {
-    shared.end(&id, &body, Outcome::Response)
-}
-
-async fn error(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: String) -> Response<Body> {
-    shared.end(&id, &body, Outcome::Error)
-}
-
-impl Shared {
-    fn end(&self, id: &str, body: &str, outcome: impl FnOnce(Value) -> Outcome) -> Response<Body> {
-        let running = self.running.lock().expect("no holder panics").remove(id);
-        let (Some(running), Ok(body)) = (running, serde_json::from_str(body)) else {
-            return status(StatusCode::BAD_REQUEST);
-        };
-        // The caller may no longer be waiting.
-        let _ = running.send(outcome(body));
-        status(StatusCode::ACCEPTED)
-    }
-}
-
-fn status(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
+/// The outcome is `response` or `error`.
+async fn end_invocation(
+    State(shared): State<Arc<Shared>>,
+    Path((id, outcome)): Path<(String, String)>,
+    body: String,
+) -> StatusCode {
+    let running = shared.running.lock().expect("no holder panics").remove(&id);
+    let (Some(running), Ok(body)) = (running, serde_json::from_str(&body)) else {
+        return StatusCode::BAD_REQUEST;
+    };
+    // The caller may no longer be waiting.
+    let _ = running.send(if outcome == "response" {
+        Outcome::Response(body)
+    } else {
+        Outcome::Error(body)
+    });
+    StatusCode::ACCEPTED
 }

@@ -1,12 +1,12 @@
 //! TLS in front of a plain server, with a certificate authority that exists only for the test.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{error::Error, net::SocketAddr, sync::Arc};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
-    task::{JoinHandle, JoinSet},
+    task::JoinSet,
 };
 use tokio_rustls::{
     TlsAcceptor,
@@ -19,13 +19,7 @@ pub struct TlsServer {
     pub url: String,
     /// The authority that signed its certificate, as PEM.
     pub authority: String,
-    server: JoinHandle<()>,
-}
-
-impl Drop for TlsServer {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
+    _server: JoinSet<()>,
 }
 
 impl TlsServer {
@@ -34,29 +28,30 @@ impl TlsServer {
     /// # Errors
     ///
     /// No port is free, or no certificate could be made.
-    pub async fn start(behind: SocketAddr) -> io::Result<Self> {
-        let authority_key = KeyPair::generate().map_err(io::Error::other)?;
+    pub async fn start(behind: SocketAddr) -> Result<Self, Box<dyn Error>> {
+        let authority_key = KeyPair::generate()?;
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = params.self_signed(&authority_key).map_err(io::Error::other)?.pem();
+        let authority = params.self_signed(&authority_key)?.pem();
         let issuer = Issuer::new(params, authority_key);
-        let key = KeyPair::generate().map_err(io::Error::other)?;
-        let certificate = CertificateParams::new(vec!["localhost".to_owned()])
-            .and_then(|params| params.signed_by(&key, &issuer))
-            .map_err(io::Error::other)?;
-        let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(io::Error::other)?;
+        let key = KeyPair::generate()?;
+        let certificate = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &issuer)?;
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .and_then(|config| {
-                config
-                    .with_no_client_auth()
-                    .with_single_cert(vec![certificate.der().clone()], key)
-            })
-            .map_err(io::Error::other)?;
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::try_from(key.serialize_der())?,
+            )?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("https://localhost:{}", listener.local_addr()?.port());
-        let server = tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(config)), behind));
-        Ok(Self { url, authority, server })
+        let mut server = JoinSet::new();
+        server.spawn(serve(listener, TlsAcceptor::from(Arc::new(config)), behind));
+        Ok(Self {
+            url,
+            authority,
+            _server: server,
+        })
     }
 }
 
