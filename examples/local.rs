@@ -20,14 +20,11 @@ use std::{
     time::Instant,
 };
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use axum::{
     Router,
-    body::{Body, Bytes, to_bytes},
-    extract::{ConnectInfo, Request, State},
-    http::{Response, StatusCode},
+    extract::{Request, State},
     response::{
-        Html,
+        Html, Response,
         sse::{Event, Sse},
     },
     routing::get,
@@ -36,41 +33,17 @@ use clap::Parser;
 use futures_util::stream::{self, Stream};
 use harness::{
     engine::{Engine, Tables},
-    fixture::{
-        self, DEMO_EXPIRED_KEY, DEMO_FOREIGN_WORKSPACE, DEMO_KEY, DEMO_READ_KEY, DEMO_RESTRICTED_KEY, DEMO_TENANT,
-        DEMO_WORKSPACES,
-    },
+    fixture::{self, DEMO_KEY, DEMO_TENANT, DEMO_WORKSPACES, Item},
     function::Function,
     gateway,
     runtime_api::RuntimeApi,
 };
 use serde_json::json;
 use swagger_ui_dist::{ApiDefinition, OpenApiSource};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::{net::TcpListener, sync::watch};
 
 /// How many contacts the start page shows.
 const SHOWN: usize = 50;
-
-/// The keys in the tables, and what each is for.
-const KEYS: [(&str, &str); 4] = [
-    (DEMO_KEY, "creates contacts in both workspaces"),
-    (
-        DEMO_RESTRICTED_KEY,
-        "restricted to the second workspace: 403 for the first",
-    ),
-    (DEMO_READ_KEY, "lacks the scope contacts:write: 403"),
-    (DEMO_EXPIRED_KEY, "has expired: 401"),
-];
-/// The workspaces in the tables, and what each is for.
-const WORKSPACES: [(&str, &str); 3] = [
-    (DEMO_WORKSPACES[0], "the first workspace"),
-    (DEMO_WORKSPACES[1], "the second workspace"),
-    (DEMO_FOREIGN_WORKSPACE, "belongs to another tenant: 404"),
-];
 
 /// What the requests need.
 struct Local {
@@ -111,14 +84,13 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn serve(options: Options) -> Result<(), String> {
+    let io_error = |error: std::io::Error| error.to_string();
     // Everything that can fail is done before anything is printed.
-    let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|error| {
-        format!(
-            "can't listen on port {}: {error}. To use a free port: cargo run --example local -- --port 0",
-            options.port
-        )
+    let port = options.port;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
+        format!("can't listen on port {port}: {error}. To use a free port: cargo run --example local -- --port 0")
     })?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let address = listener.local_addr().map_err(io_error)?;
     // Held until the end.
     let _lock = options.data.as_deref().map(lock).transpose()?;
     let engine = match (&options.dynamodb, &options.data) {
@@ -133,16 +105,17 @@ async fn serve(options: Options) -> Result<(), String> {
     let client = engine.client();
     fixture::put_demo(&client, &tables).await;
 
-    let runtime_api = RuntimeApi::start().await.map_err(|error| error.to_string())?;
+    let runtime_api = RuntimeApi::start().await.map_err(io_error)?;
     let environment = [runtime_api.environment(), tables.environment(&engine)].concat();
-    let program = env::current_exe().map_err(|error| error.to_string())?;
-    let mut function = Function::start(&program, &environment, |line| {
-        // Only the log entries of failures are printed. For each request, this program prints its own, shorter line.
+    let program = env::current_exe().map_err(io_error)?;
+    // Only the log entries of failures are printed. For each request, this program prints its own, shorter line.
+    let print_failure = |line: &str| {
         if line.contains(r#""level":"ERROR""#) {
             eprintln!("{line}");
         }
-    })
-    .map_err(|error| format!("can't start the function: {error}"))?;
+    };
+    let function = Function::start(&program, &environment, print_failure);
+    let mut function = function.map_err(|error| format!("can't start the function: {error}"))?;
 
     announce(address, &engine);
     let local = Arc::new(Local {
@@ -155,31 +128,20 @@ async fn serve(options: Options) -> Result<(), String> {
         .route("/contacts", get(contacts))
         .fallback(respond)
         .with_state(local)
-        .merge(start_page())
-        .into_make_service_with_connect_info::<SocketAddr>();
-    let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+        .merge(start_page());
     tokio::select! {
-        served = async { axum::serve(listener, router).await } => served.map_err(|error| error.to_string()),
-        status = function.wait() => Err(match status {
-            Ok(status) => format!("the function ended: {status}"),
-            Err(error) => error.to_string(),
-        }),
+        served = async { axum::serve(listener, router).await } => served.map_err(io_error),
+        status = function.wait() => Err(format!("the function ended: {}", status.map_err(io_error)?)),
         _ = tokio::signal::ctrl_c() => Ok(()),
-        _ = terminated.recv() => Ok(()),
     }
 }
 
 /// Locks the file against a second run, because neither run would see what the other has in memory.
 fn lock(data: &Path) -> Result<File, String> {
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(data)
-        .map_err(|error| format!("can't open {}: {error}", data.display()))?;
-    file.try_lock()
-        .map_err(|_| format!("{} is in use by another run", data.display()))?;
+    let file = File::options().append(true).create(true).open(data);
+    let file = file.map_err(|error| format!("can't open {}: {error}", data.display()))?;
+    let locked = file.try_lock();
+    locked.map_err(|_| format!("{} is in use by another run", data.display()))?;
     Ok(file)
 }
 
@@ -210,14 +172,6 @@ Press Ctrl-C to stop.
 
 /// The operation with a form, what the tables hold, and `openapi.yaml`.
 fn start_page() -> Router {
-    let options = KEYS.map(|(key, what)| format!("<option value=\"{key}\">{key} ({what})</option>"));
-    let seed = [&KEYS[..], &WORKSPACES[..]].concat();
-    let rows = seed
-        .iter()
-        .map(|(value, what)| format!("<tr><td><code>{value}</code></td><td>{what}</td></tr>"));
-    let page = include_str!("local.html")
-        .replace("KEY_OPTIONS", &options.concat())
-        .replace("SEED_ROWS", &rows.collect::<String>());
     let definition = OpenApiSource::InlineWithName {
         definition: include_str!("../openapi.yaml"),
         uri: "/openapi.yaml",
@@ -227,7 +181,7 @@ fn start_page() -> Router {
         api_definition: definition,
         title: None,
     });
-    swagger_ui.route("/", get(Html(page)))
+    swagger_ui.route("/", get(Html(include_str!("local.html"))))
 }
 
 /// The newest contacts, at once and again after each response.
@@ -244,14 +198,11 @@ async fn contacts(State(local): State<Arc<Local>>) -> Sse<impl Stream<Item = Res
 /// JSON; empty if the table can't be read.
 async fn newest_contacts(local: &Local) -> String {
     let scan = local.client.scan().table_name(&local.tables.contacts);
-    let items = scan.into_paginator().items().send().try_collect().await;
-    let texts = |item: HashMap<String, AttributeValue>| -> HashMap<String, String> {
-        let attributes = item.into_iter();
-        attributes
-            .filter_map(|(name, value)| match value {
-                AttributeValue::S(text) => Some((name, text)),
-                _ => None,
-            })
+    let items: Result<Vec<Item>, _> = scan.into_paginator().items().send().try_collect().await;
+    let texts = |item: Item| -> HashMap<String, String> {
+        let texts = item.into_iter();
+        texts
+            .filter_map(|(name, value)| Some((name, value.as_s().ok()?.clone())))
             .collect()
     };
     let mut contacts: Vec<_> = items.unwrap_or_default().into_iter().map(texts).collect();
@@ -260,40 +211,18 @@ async fn newest_contacts(local: &Local) -> String {
     json!(contacts).to_string()
 }
 
-async fn respond(
-    State(local): State<Arc<Local>>,
-    ConnectInfo(client): ConnectInfo<SocketAddr>,
-    request: Request,
-) -> Response<Body> {
+async fn respond(State(local): State<Arc<Local>>, request: Request) -> Response {
     let started = Instant::now();
-    let (parts, body) = request.into_parts();
-    // One byte more than API Gateway accepts is enough.
-    let body = match to_bytes(body, gateway::MAX_BODY_BYTES + 1).await {
-        Ok(body) => body,
-        Err(_) => Bytes::from(vec![0; gateway::MAX_BODY_BYTES + 1]),
-    };
-    let response = gateway::handle(
-        &local.runtime_api,
-        client,
-        &parts.method,
-        &parts.uri,
-        &parts.headers,
-        body,
-    )
-    .await;
-    local.responses.send_modify(|count| *count += 1);
-    let status: StatusCode = response.status();
+    let method = request.method().clone();
     // Another path could contain anything, personal data too.
-    let path = if parts.uri.path() == "/api/contacts" {
-        "/api/contacts"
-    } else {
-        "(another path)"
+    let path = match request.uri().path() {
+        "/api/contacts" => "/api/contacts",
+        _ => "(another path)",
     };
-    println!(
-        "{} {path} {} {:.1} ms",
-        parts.method,
-        status.as_u16(),
-        started.elapsed().as_secs_f64() * 1000.0
-    );
+    let response = gateway::handle(&local.runtime_api, request).await;
+    local.responses.send_modify(|count| *count += 1);
+    let status = response.status().as_u16();
+    let millis = started.elapsed().as_secs_f64() * 1000.0;
+    println!("{method} {path} {status} {millis:.1} ms");
     response
 }

@@ -8,9 +8,10 @@ use std::{fs, path::Path, time::Duration};
 use aws_sdk_dynamodb::types::AttributeValue;
 use harness::{
     fixture::key_hash,
+    gateway::API_REQUEST_ID,
     proxy::Fault,
     runtime_api::Outcome,
-    service::{API_REQUEST_ID, Service, new_key},
+    service::{Service, new_key},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -18,7 +18,7 @@ use crate::{
     engine::{Engine, Tables},
     fixture::{self, Item, Key},
     function::Function,
-    gateway::{self, Head},
+    gateway,
     openapi::OpenApi,
     proxy::Proxy,
     runtime_api::{Outcome, RuntimeApi},
@@ -139,9 +139,6 @@ impl Response {
     }
 }
 
-/// API Gateway's id of each [`Request::event`].
-pub const API_REQUEST_ID: &str = "JKJaXmPLvHcESHA=";
-
 /// A request as its caller sees it. [`Request::event`] turns it into API Gateway's event.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -214,21 +211,8 @@ impl Request {
     #[must_use]
     pub fn event(&self) -> Value {
         let headers = self.headers.iter();
-        let mut event = gateway::event_without_body(&Head {
-            method: &self.method,
-            path: &self.path,
-            query: "",
-            headers: headers
-                .map(|(name, value)| (name.to_ascii_lowercase(), value.as_str().into()))
-                .collect(),
-            host: "api-id.execute-api.eu-central-1.amazonaws.com",
-            client: "192.0.2.1",
-            user_agent: "import/1.0",
-            request_id: API_REQUEST_ID,
-            time: 1_583_348_638_390,
-        });
-        event["body"] = self.body.clone().into();
-        event
+        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.as_str().into()));
+        gateway::event_of(&self.method, &self.path, headers.collect(), self.body.clone())
     }
 
     /// The event of payload format 1.0, as a REST API on the stage `Prod` sends it.
