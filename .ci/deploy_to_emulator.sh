@@ -239,7 +239,7 @@ contact 200
 same "$lost" "$(tail -n 1 "$work/output" | jq --raw-output .id)"
 contact 201 'Jane Doe' jane@example.com
 
-say "every optional parameter, and who hears the alarms"
+say "every optional parameter, and who gets the alarms"
 topic() { aws sns create-topic --name "$1" --query TopicArn --output text; }
 at_once=$(topic at-once) in_the_morning=$(topic in-the-morning)
 deploy "$work/template.json" --parameter-overrides Environment=prod GradualDeployment=false DeletionProtection=false \
@@ -250,7 +250,7 @@ deploy "$work/template.json" --parameter-overrides Environment=prod GradualDeplo
 same https://api.example.com/crm/v1/api/contacts "$(output ContactsUrl)"
 same "$at_once" "$(topic_of GatewayErrorsAlarm)"
 same "$in_the_morning" "$(topic_of RefusedKeysAlarm)"
-smoke 3 'NOBODY HEARS THE ALARMS'
+smoke 3 'NOBODY IS SUBSCRIBED TO THE ALARMS'
 # The AWS CLI has an address of its own for SQS.
 sqs() { aws --endpoint-url "$AWS_ENDPOINT_URL" sqs "$@" --output text; }
 may_send='{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}]}'
