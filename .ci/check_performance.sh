@@ -25,4 +25,4 @@ compare=(cargo run --locked --quiet --release --manifest-path benches/Cargo.toml
 cargo lambda build --release --arm64
 bootstrap=$target/lambda/create-contact/bootstrap
 test "$(stat --format %s "$bootstrap")" -le 6000000
-"${compare[@]}" answers qemu-aarch64 -L /usr/aarch64-linux-gnu "$bootstrap"
+"${compare[@]}" try qemu-aarch64 -L /usr/aarch64-linux-gnu "$bootstrap"

@@ -79,13 +79,13 @@ impl DynamoDb {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let port = listener.local_addr()?.port();
         let shared = Arc::<Shared>::default();
-        let answering = Arc::clone(&shared);
+        let responding = Arc::clone(&shared);
         let connections = Arc::clone(&shared.connections);
         http1::serve(
             listener,
             Some(Arc::clone(&authority.server)),
             connections,
-            move |request| Some(answering.answer(&request)),
+            move |request| Some(responding.respond(&request)),
         );
         Ok(Self {
             url: format!("https://127.0.0.1:{port}"),
@@ -110,7 +110,7 @@ impl DynamoDb {
 }
 
 impl Shared {
-    fn answer(&self, request: &Request) -> Response {
+    fn respond(&self, request: &Request) -> Response {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let operation = request.headers.get("x-amz-target").map_or("", String::as_str);
         let opens_connection = body["Key"]["keyHash"]["S"] == "-";
@@ -120,7 +120,7 @@ impl Shared {
             &self.calls
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        let (status, answer) = match operation {
+        let (status, response) = match operation {
             "DynamoDB_20120810.BatchGetItem" => (
                 200,
                 json!({
@@ -162,7 +162,7 @@ impl Shared {
                     "4KBNVRGD25RG1KEO9UT4V3FQDJVV4KQNSO5AEMVJF66Q9ASUAAJG".to_owned(),
                 ),
             ],
-            body: answer.to_string(),
+            body: response.to_string(),
         }
     }
 }

@@ -46,16 +46,16 @@ pub fn serve(
                 match tls {
                     Some(tls) => {
                         let session = ServerConnection::new(tls).map_err(io::Error::other)?;
-                        answer(StreamOwned::new(session, connection), &*handler)
+                        respond(StreamOwned::new(session, connection), &*handler)
                     }
-                    None => answer::<TcpStream>(connection, &*handler),
+                    None => respond::<TcpStream>(connection, &*handler),
                 }
             });
         }
     });
 }
 
-fn answer<S: Read + Write>(stream: S, handler: &dyn Fn(Request) -> Option<Response>) -> io::Result<()> {
+fn respond<S: Read + Write>(stream: S, handler: &dyn Fn(Request) -> Option<Response>) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream)? {
         let Some(response) = handler(request) else {

@@ -89,7 +89,7 @@ struct Polls {
 
 struct Invocation {
     event: String,
-    answer: SyncSender<Value>,
+    response: SyncSender<Value>,
 }
 
 struct RuntimeApi {
@@ -120,7 +120,7 @@ impl Function {
             polls: Arc::default(),
         };
         let polls = Arc::clone(&api.polls);
-        http1::serve(listener, None, Arc::default(), move |request| api.answer(&request));
+        http1::serve(listener, None, Arc::default(), move |request| api.respond(&request));
         let (first, rest) = program.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = Command::new(first);
         command
@@ -168,18 +168,18 @@ impl Function {
     /// Sends an event and waits for the response.
     pub fn invoke(&self, event: String) -> Value {
         self.invocations.fetch_add(1, Ordering::Relaxed);
-        let (answer, answered) = sync_channel(1);
-        let sent = self.queue.send(Invocation { event, answer });
+        let (response, received) = sync_channel(1);
+        let sent = self.queue.send(Invocation { event, response });
         sent.expect("the Runtime API lives as long as the process");
-        answered
+        received
             .recv_timeout(Duration::from_mins(1))
-            .expect("an answer within a minute")
+            .expect("a response within a minute")
     }
 
     /// Creates the contact with this number, which must be new.
     pub fn create(&self, number: u64) {
-        let answer = self.invoke(event(number));
-        assert_eq!(answer["statusCode"], 201, "{answer}");
+        let response = self.invoke(event(number));
+        assert_eq!(response["statusCode"], 201, "{response}");
     }
 
     /// The time since the process was started.
@@ -236,14 +236,14 @@ fn is_running(stat: &str) -> bool {
 }
 
 impl RuntimeApi {
-    fn answer(&self, request: &Request) -> Option<Response> {
+    fn respond(&self, request: &Request) -> Option<Response> {
         if request.method == "GET" {
             *self.polls.count.lock().expect("no holder panics") += 1;
             self.polls.changed.notify_all();
             // No invocation comes once the function is dropped.
-            let Invocation { event, answer } = self.next.lock().expect("no holder panics").recv().ok()?;
+            let Invocation { event, response } = self.next.lock().expect("no holder panics").recv().ok()?;
             let id = self.ids.fetch_add(1, Ordering::Relaxed);
-            self.running.lock().expect("no holder panics").insert(id, answer);
+            self.running.lock().expect("no holder panics").insert(id, response);
             let arn = "arn:aws:lambda:us-east-1:123456789012:function:create-contact";
             let trace = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0";
             return Some(Response {

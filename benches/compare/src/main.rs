@@ -6,7 +6,7 @@
 //! | `guard` | instructions and size against `benches/baseline.json`; fails beyond +3% |
 //! | `guard --move` | makes what is measured now the baseline |
 //! | `search SEED` | looks for the bodies that cost most, for at most four minutes, and writes the guard's list of them |
-//! | `answers PROGRAM…` | sends a few requests to any build of the function, also under an emulator |
+//! | `try PROGRAM…` | sends a few requests to any build of the function, also under an emulator |
 
 mod dynamodb;
 mod guard;
@@ -45,9 +45,9 @@ fn main() -> io::Result<ExitCode> {
         ["guard"] => guard(&workspace, &authority, &directory, false),
         ["guard", "--move"] => guard(&workspace, &authority, &directory, true),
         ["search", seed] => search(seed, &workspace, &authority),
-        ["answers", ref command @ ..] if !command.is_empty() => answers(command, &authority),
+        ["try", ref command @ ..] if !command.is_empty() => try_out(command, &authority),
         _ => Err(io::Error::other(
-            "usage: compare [guard [--move] | search SEED | answers PROGRAM…]",
+            "usage: compare [guard [--move] | search SEED | try PROGRAM…]",
         )),
     };
     fs::remove_dir_all(&directory)?;
@@ -110,13 +110,13 @@ fn search(seed: &str, workspace: &Workspace, authority: &Authority) -> io::Resul
 }
 
 /// Sends five requests, each of which must create a contact with two database calls.
-fn answers(command: &[&str], authority: &Authority) -> io::Result<bool> {
+fn try_out(command: &[&str], authority: &Authority) -> io::Result<bool> {
     let database = DynamoDb::start(authority)?;
     let function = Function::start(&Program::new(command, &database, &authority.ca).deployed())?;
     for number in 0..5 {
-        let answer = function.invoke(lambda::event(number));
-        println!("{:?} {answer}", function.age());
-        if answer["statusCode"] != 201 {
+        let response = function.invoke(lambda::event(number));
+        println!("{:?} {response}", function.age());
+        if response["statusCode"] != 201 {
             return Ok(false);
         }
     }

@@ -12,8 +12,8 @@ use crate::{
     lambda::{Function, Program},
 };
 
-/// The memory whose share of a CPU is tried out, in MB: the least that Lambda has.
-const MEMORY: u32 = 128;
+/// The memory sizes whose share of a CPU is tried out, in MB: the least that Lambda has, and the template's.
+const MEMORY: [u32; 2] = [128, 256];
 
 const COLD_STARTS: usize = 84;
 const LIMITED_STARTS: usize = 12;
@@ -58,8 +58,8 @@ pub struct Figures {
     pub cold_cpu: Sample,
     /// CPU of a warm request, in µs.
     pub warm_cpu: Sample,
-    /// With the share of a CPU that [`MEMORY`] buys.
-    pub limited: Limited,
+    /// With the share of a CPU that each of [`MEMORY`] buys.
+    pub limited: [Limited; MEMORY.len()],
     /// Peak memory after the warm requests, in MB.
     pub memory: Sample,
     /// Size of the executable, in MB.
@@ -115,8 +115,10 @@ pub fn compare(executables: &[&Path], authority: &Authority) -> io::Result<Vec<F
             all[index].cold_cpu.add(cold);
         }
     }
-    for (figures, limited) in all.iter_mut().zip(limited(&programs, &mut number)?) {
-        figures.limited = limited;
+    for (size, megabytes) in MEMORY.into_iter().enumerate() {
+        for (figures, limited) in all.iter_mut().zip(limited(megabytes, &programs, &mut number)?) {
+            figures.limited[size] = limited;
+        }
     }
 
     let functions = programs.iter().map(Function::start).collect::<io::Result<Vec<_>>>()?;
@@ -135,14 +137,14 @@ pub fn compare(executables: &[&Path], authority: &Authority) -> io::Result<Vec<F
     Ok(all)
 }
 
-/// Starts programs with all of a CPU and leaves them, from the first invocation on, the share that [`MEMORY`] buys: as Lambda does.
-fn limited(programs: &[Program], number: &mut impl FnMut() -> u64) -> io::Result<Vec<Limited>> {
+/// Starts programs with all of a CPU and leaves them, from the first invocation on, the share that this much memory buys: as Lambda does.
+fn limited(megabytes: u32, programs: &[Program], number: &mut impl FnMut() -> u64) -> io::Result<Vec<Limited>> {
     let mut all = vec![Limited::default(); programs.len()];
     for round in 0..LIMITED_STARTS {
         for index in order(round, programs.len()) {
             let mut function = Function::start(&programs[index])?;
             function.await_ready();
-            function.limit(MEMORY)?;
+            function.limit(megabytes)?;
             let mut create = || {
                 let handed_out = Instant::now();
                 function.create(number());

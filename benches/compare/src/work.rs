@@ -117,7 +117,7 @@ pub fn large_events(path: &Path) -> io::Result<Vec<(String, [String; 2])>> {
 /// What one body or event of the lists costs.
 pub struct Work {
     ordinary: u64,
-    /// What, its bytes, its instructions, its cost in ordinary requests; the costliest first.
+    /// What, and its cost in ordinary requests; the costliest first.
     bodies: Vec<(String, f64)>,
     /// What, instructions for each byte, and the whole's instructions by those of a tenth.
     events: Vec<(String, f64, f64)>,

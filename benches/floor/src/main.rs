@@ -5,9 +5,9 @@ use lambda_http::{Error, Request, Response, run, service_fn, tracing};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    run(service_fn(answer)).await
+    run(service_fn(respond)).await
 }
 
-async fn answer(_request: Request) -> Result<Response<String>, Error> {
+async fn respond(_request: Request) -> Result<Response<String>, Error> {
     Ok(Response::builder().status(201).body("{}".to_owned())?)
 }

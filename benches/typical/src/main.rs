@@ -69,7 +69,7 @@ async fn create_contact(state: &State, request: Request) -> Result<Response<Body
         return failure(StatusCode::UNAUTHORIZED, "an API key is needed");
     };
     let Ok(new) = serde_json::from_slice::<NewContact>(request.body()) else {
-        return failure(StatusCode::BAD_REQUEST, "the body is no contact");
+        return failure(StatusCode::BAD_REQUEST, "the body isn't a contact");
     };
     let key_hash = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
     let workspace_id = new.workspace_id.to_string();
@@ -132,7 +132,7 @@ async fn create_contact(state: &State, request: Request) -> Result<Response<Body
         .send()
         .await?;
     tracing::info!(contact = %contact.id, "created");
-    answer(StatusCode::CREATED, serde_json::to_string(&contact)?)
+    response(StatusCode::CREATED, serde_json::to_string(&contact)?)
 }
 
 fn keys(name: &str, value: String) -> Result<KeysAndAttributes, Error> {
@@ -142,11 +142,11 @@ fn keys(name: &str, value: String) -> Result<KeysAndAttributes, Error> {
         .build()?)
 }
 
-fn failure(status: StatusCode, sentence: &str) -> Result<Response<Body>, Error> {
-    answer(status, serde_json::json!({ "error": sentence }).to_string())
+fn failure(status: StatusCode, message: &str) -> Result<Response<Body>, Error> {
+    response(status, serde_json::json!({ "error": message }).to_string())
 }
 
-fn answer(status: StatusCode, body: String) -> Result<Response<Body>, Error> {
+fn response(status: StatusCode, body: String) -> Result<Response<Body>, Error> {
     Ok(Response::builder()
         .status(status)
         .header("content-type", "application/json")
