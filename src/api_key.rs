@@ -20,7 +20,7 @@ const SCOPE: &str = "contacts:write";
 pub struct KeyHash(String);
 
 impl KeyHash {
-    /// Reads the value of an `Authorization` header: `Bearer` (case-insensitive), white space, and a key.
+    /// Reads the value of an `Authorization` header: `Bearer`, white space, and a key.
     ///
     /// `None` if the value is anything else. The scheme is case-insensitive (RFC 9110, section 11.1).
     #[must_use]
@@ -95,7 +95,7 @@ impl Grant {
             Some(_) => return Err(MalformedItem("scopes")),
         };
         let key_id = string(item, "keyId")?.and_then(KeyId::parse);
-        // These are only for people, but a wrong type shows that the writer of the item has a bug.
+        // Only operators read these, but a wrong type shows that the writer of the item has a bug.
         string(item, "label")?;
         string(item, "createdAt")?;
         let grant = Self {

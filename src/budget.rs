@@ -5,13 +5,13 @@
 //! | what | time | why |
 //! | --- | --- | --- |
 //! | opening the connection, when the process starts | 250 ms | a handshake inside a region takes milliseconds; a start must not wait for a database that hangs |
-//! | request | 6 s | leaves two of the contract's eight seconds for a cold start, the event and the response, with a small share of a CPU |
+//! | request | 6 s | leaves two of the contract's eight seconds for the event and the response, with a small share of a CPU |
 //! | request, before a deadline | 4/5 of what is left | a deadline of 2 s leaves 0.4 s to send the 503 before Lambda kills the process |
 //! | attempt | 1.5 s | DynamoDB responds in milliseconds, so after 1.5 s a response won't come; three such attempts fit into the request |
 //! | connect | 1 s | a handshake inside a region takes milliseconds, and counts towards its attempt |
 //! | operation | none of its own | the request's time ends it |
 //! | backoff | 50 ms, doubled each time, with full jitter, 1 s at most | a burst's throttled writes spread out, and three retries fit |
-//! | attempts | 4 | the fourth begins at most 4.85 s into a request whose database hangs, and is cut short by the request's time |
+//! | attempts | 4 | the fourth begins at most 4.85 s into a request whose database hangs, and is cut short by the request's time. Keys that a batch read leaves out take further calls, four in all |
 //!
 //! The template gives the function 10 seconds, so its deadline never shortens the 6 seconds of a request.
 

@@ -74,7 +74,7 @@ impl std::error::Error for InvalidConfig {}
 
 /// The root certificates of DynamoDB's endpoints: Amazon Trust Services and Starfield, which Amazon bought
 /// (Amazon DynamoDB Developer Guide, "Troubleshooting SSL/TLS connection establishment issues"). A machine's own bundle has
-/// thirty times as many, and reading it took a fifth of a cold start.
+/// many more, and reading it costs a good part of a cold start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("../data/amazon-roots.pem");
 
 /// Read by Lambda's runtime library, which panics without it.
@@ -134,7 +134,7 @@ impl Environment {
         })
     }
 
-    fn parsed<T: Default>(&mut self, name: &str, form: &str, value: Option<T>) -> T {
+    fn or_problem<T: Default>(&mut self, name: &str, form: &str, value: Option<T>) -> T {
         value.unwrap_or_else(|| {
             self.problems.push(format!("{name} must be {form}"));
             T::default()
@@ -151,7 +151,7 @@ impl Environment {
         for name in ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"] {
             if let Some(url) = optional(name) {
                 let url = is_http_url(&url).then_some(url);
-                return Endpoint::Url(self.parsed(name, "an http:// or https:// URL", url));
+                return Endpoint::Url(self.or_problem(name, "an http:// or https:// URL", url));
             }
         }
         Endpoint::Region { fips, dual_stack }
@@ -164,7 +164,7 @@ impl Environment {
             "" | "false" => Some(false),
             _ => None,
         };
-        self.parsed(name, "true or false", is_on)
+        self.or_problem(name, "true or false", is_on)
     }
 
     fn roots(&mut self) -> Vec<u8> {

@@ -84,7 +84,7 @@ impl StoredContact {
         }
     }
 
-    /// Whether this contact may be the one that a request with this name means. Its names are `name`, and `firstName` and
+    /// Whether a request with this name means this contact. Its names are `name`, and `firstName` and
     /// `lastName` with a space between: other writers may change either without the other. They are normalised as a request's
     /// name is, because a caller may send what a response shows. A contact without a name contradicts none.
     #[must_use]

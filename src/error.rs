@@ -42,7 +42,7 @@ pub enum Error {
     WorkspaceNotFound,
     /// The workspace has a contact with this address under another name; its id, if it has one.
     Conflict(Option<String>),
-    /// A database call failed, and retries didn't help.
+    /// A database call failed, after retries if the error was transient.
     Database(Fault),
     /// The request ran out of time before the database responded.
     OutOfTime,
@@ -63,7 +63,7 @@ pub(crate) struct Failure {
 }
 
 impl Error {
-    /// Status, outcome, header and message of each case (`docs/contract.md#2-failures`).
+    /// Status, outcome, header and message of each case (`docs/contract.md#2-failures`), in the form of a table.
     #[rustfmt::skip]
     pub(crate) fn response(&self) -> Failure {
         use StatusCode as Status;

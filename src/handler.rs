@@ -53,7 +53,7 @@ pub async fn handle(
     let mut log = RequestLog::start(context.request_id, event.request_id.clone());
     let usage = log.usage.clone();
     // With the SDK's calls in it, this future is about 16 KB. Boxed, it isn't copied by the layers above.
-    let work = Box::pin(usage.of(create_contact(store, event, &mut log)));
+    let work = Box::pin(usage.track(create_contact(store, event, &mut log)));
     let result = in_time(time, work).await;
     Ok(respond(format, result, log))
 }
@@ -195,8 +195,8 @@ fn is_identity(encoding: &str) -> bool {
     encoding.is_empty() || encoding.eq_ignore_ascii_case("identity")
 }
 
-/// A response, in the payload format of its event. The types differ in `cookies`, without which `cargo lambda watch` rejects a
-/// response of 2.0.
+/// A response, in the payload format of its event. `cargo lambda watch` rejects a response of 2.0 without `cookies`, which only its own
+/// type has.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Response {

@@ -6,19 +6,21 @@
 //! runtime ──▶ handler ──▶ event + api_key + new_contact (parse) ──▶ store (read) ──▶ contact ──▶ store (write) ──▶ handler ──▶ runtime
 //! ```
 //!
-//! | module | knows | never |
+//! | module | does | doesn't know |
 //! | --- | --- | --- |
-//! | `runtime` | the process: configuration, client, the handler for Lambda's runtime library | the contract's rules |
-//! | [`config`] | the environment variables | defaults that hide a mistake |
-//! | [`event`] | API Gateway's two payload formats, and the few members of them that the service reads | what they mean |
-//! | [`handler`] | path, method, size, media type, headers, the order of the checks | items and operations of DynamoDB |
-//! | [`api_key`] | a key's syntax, its hash, what it grants | HTTP |
-//! | [`new_contact`], [`name`], [`email`], [`company`] | turning input into values that are always valid | I/O |
-//! | [`contact`] | the Contact: its JSON, its item | HTTP |
-//! | [`item`] | reading a DynamoDB item's attributes | what an attribute means |
-//! | [`store`] | the two DynamoDB calls, how they fail, how the client is built | the caller's status codes |
-//! | [`error`] | every failure's status and message, in one table | DynamoDB's error codes |
-//! | `budget`, [`text`], [`log`] | the times; normalising text; the log entries | |
+//! | `runtime` | runs the process: configuration, client, the handler for Lambda's runtime library | the contract's rules |
+//! | [`config`] | reads the environment variables, and names those that are missing or invalid | DynamoDB |
+//! | [`event`] | reads the few members of API Gateway's two payload formats that the service needs | what they mean |
+//! | [`handler`] | checks path, method, size, media type and headers, and keeps the order of the checks | items and operations of DynamoDB |
+//! | [`api_key`] | checks a key's syntax, hashes it, reads what it grants | HTTP |
+//! | [`new_contact`], [`name`], [`email`], [`company`] | turn input into values that are always valid | I/O |
+//! | [`contact`] | is the Contact: its JSON, its item | HTTP |
+//! | [`item`] | reads a DynamoDB item's attributes | what an attribute means |
+//! | [`store`] | makes the two DynamoDB calls, says how they fail, builds the client | HTTP statuses |
+//! | [`error`] | has every failure's status and message, in one table | DynamoDB's error codes |
+//! | `budget` | has all times | |
+//! | [`text`] | normalises text | |
+//! | [`log`] | writes the log entries | |
 //!
 //! The contract is `docs/contract.md`. [`run`] is the function's process, and [`handler::handle`] handles one invocation.
 

@@ -101,7 +101,7 @@ struct RequestEntry<'a> {
     key_id: Option<&'a KeyId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
-    /// The operation that failed, or that was in progress when the request ran out of time.
+    /// The operation that failed or was in progress when the request ran out of time.
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,9 +133,6 @@ impl RequestLog {
     pub fn finish(self, status: StatusCode, outcome: &'static str) {
         let usage = self.usage.totals();
         let fault = self.fault.as_ref();
-        let operation = fault
-            .map(|fault| fault.operation)
-            .or(usage.operation.filter(|_| status.is_server_error()));
         let entry = RequestEntry {
             timestamp: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
             level: if status.is_server_error() { "ERROR" } else { "INFO" },
@@ -151,7 +148,7 @@ impl RequestLog {
             workspace_id: self.workspace_id,
             key_id: self.key_id.as_ref(),
             fault: fault.map(|fault| fault.kind.to_string()),
-            operation,
+            operation: fault.map(|fault| fault.operation),
             fault_code: fault.and_then(|fault| fault.code.as_deref()),
             throttling_reasons: fault.map_or(&[], |fault| &fault.throttling_reasons),
             dynamodb_request_id: fault.and_then(|fault| fault.request_id.as_deref()),

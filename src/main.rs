@@ -1,4 +1,4 @@
-//! The deployed binary. Everything is in the library, so that the tests, the benchmarks and the local run can use it too.
+//! The deployed binary. Everything is in the library, so that the tests, the tools and the local run can use it too.
 
 use std::process::ExitCode;
 

@@ -15,7 +15,8 @@ use icu_properties::{
 
 use crate::text;
 
-const MAX_CHARS: usize = 200;
+/// The most characters (Unicode scalar values) in a name.
+pub const MAX_CHARS: usize = 200;
 
 const COMMAS: [char; 3] = [',', '\u{60c}', '\u{ff0c}'];
 const HYPHENS: [char; 3] = ['-', '\u{2010}', '\u{2011}'];
@@ -246,7 +247,7 @@ fn particles_start(words: &[&str], mut start: usize, is_particle: fn(&str) -> bo
 }
 
 /// Whether the first `count` words can be a first name: one of them isn't a form of address, or is followed by a particle in
-/// lower case.
+/// lower case. Each pair is a word and the one after it.
 fn leaves_first_name(words: &[&str], count: usize) -> bool {
     words.windows(2).take(count).any(|pair| {
         let is_form_of_address = FORMS_OF_ADDRESS.contains(&&*letters(pair[0]).to_lowercase());

@@ -16,8 +16,8 @@ use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::{email::Email, name::Name};
 
-/// The members that a body may have, in the contract's order.
-pub const LISTED: [&str; 3] = ["workspaceId", "name", "email"];
+/// The members that the service reads, in the contract's order.
+pub const MEMBERS: [&str; 3] = ["workspaceId", "name", "email"];
 
 /// A contact that may be created.
 pub struct NewContact {
@@ -133,7 +133,8 @@ impl Members<'_> {
     }
 }
 
-/// A JSON string; `None` for any other value. For a text of escapes, the SDK's parser needs a sixth of `serde_json`'s instructions.
+/// A JSON string; `None` for any other value. The SDK's parser unescapes it, because a string full of escapes costs `serde_json` too much
+/// (`docs/contract.md#work`).
 fn string(json: &str) -> Option<EscapedStr<'_>> {
     json.strip_prefix('"')?.strip_suffix('"').map(EscapedStr::new)
 }
@@ -146,7 +147,7 @@ fn listed(key: &str) -> Option<&'static str> {
     }
     // A name with an unpaired surrogate can't be read, and isn't listed.
     let key = string(key)?.to_unescaped().ok()?;
-    LISTED.into_iter().find(|member| *member == key)
+    MEMBERS.into_iter().find(|member| *member == key)
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {

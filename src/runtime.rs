@@ -7,7 +7,7 @@ use lambda_runtime::{Runtime, service_fn};
 
 use crate::{config::Config, handler, log, store::Store};
 
-/// The function's process. It ends only if it can't start, or if Lambda hands out no more invocations.
+/// The function's process. It ends only if it can't start, or if Lambda's Runtime API fails.
 ///
 /// One thread is enough for a function that waits for the network. With `AWS_LAMBDA_MAX_CONCURRENCY` it serves that many
 /// invocations at once.

@@ -1,8 +1,15 @@
 //! `openapi.yaml` is accurate: every example in it is sent to the function and gets what it promises, and its patterns accept what
 //! the library accepts.
 
+use std::collections::BTreeSet;
+
 use axum::http::{HeaderMap, HeaderValue};
-use create_contact::{email::Email, name::Name, new_contact::NewContact, text};
+use create_contact::{
+    email::Email,
+    name::Name,
+    new_contact::{MEMBERS, NewContact},
+    text,
+};
 use harness::{
     code_points,
     fixture::{self, DEMO_KEY, DEMO_READ_KEY, DEMO_RESTRICTED_KEY, DEMO_WORKSPACES},
@@ -159,7 +166,8 @@ fn the_schema_and_the_library_accept_the_same_values() {
         let library = NewContact::parse(body.to_string().as_bytes()).is_ok();
         assert_eq!(openapi().accepts(member, &json!(value)), library, "{value:?}");
     }
-    for member in ["workspaceId", "name", "email"] {
+    assert_eq!(openapi().members().collect::<BTreeSet<_>>(), MEMBERS.into());
+    for member in MEMBERS {
         for value in [Value::Null, json!(1), json!(["jan@acme.de"])] {
             assert!(!openapi().accepts(member, &value), "{member}: {value}");
         }

@@ -2,9 +2,9 @@
 //!
 //! | failure | retried | the caller gets |
 //! | --- | --- | --- |
-//! | throttled: `ThrottlingException`, `ProvisionedThroughputExceededException`, `RequestLimitExceeded` | yes | 503 |
+//! | throttled: `ThrottlingException`, `ProvisionedThroughputExceededException`, `RequestLimitExceeded`, and the SDK's other codes for it | yes | 503 |
 //! | `UnprocessedKeys` in a 200 | yes, by [`Store::read`](super::Store::read), only the missing keys | 503 |
-//! | any 5xx | yes | 503 |
+//! | any 5xx, `RequestTimeout`, and an error without a code, which isn't DynamoDB's | yes | 503 |
 //! | connection refused, reset or closed; a name that doesn't resolve; a TLS handshake that fails | yes | 503 |
 //! | no response within the attempt's time | yes | 503 |
 //! | a response that is not HTTP, empty, cut off, not DynamoDB's JSON, or a batch without `Responses` | yes | 503 |
@@ -15,7 +15,7 @@
 //! | any other 4xx: the request is wrong, a defect | no | 500 |
 //! | an item that can't be read: its writer has to fix it | no | 500; for a workspace's item 404, with the fault in the log |
 //!
-//! The SDK retries the transient errors that it knows. [`TransientErrors`] makes it retry the others too.
+//! The SDK retries the transient errors that it knows. [`RetryTransientErrors`] makes it retry the others too.
 
 use std::fmt;
 
@@ -33,6 +33,7 @@ use aws_sdk_dynamodb::{
     },
     types::ThrottlingReason,
 };
+use aws_smithy_runtime_api::client::interceptors::context::Error as OperationError;
 
 use crate::item::MalformedItem;
 
@@ -192,7 +193,8 @@ macro_rules! throttling {
 
 throttling!(BatchGetItemError, GetItemError, PutItemError);
 
-/// DynamoDB's error codes (Amazon DynamoDB Developer Guide, "Error handling"; "Common errors" of its API reference).
+/// DynamoDB's error codes (Amazon DynamoDB Developer Guide, "Error handling"; "Common errors" of its API reference), and the codes that
+/// the SDK retries for every service, so that a failure after retries is a 503.
 fn kind_of_response(status: u16, code: Option<&str>) -> FaultKind {
     match code {
         Some(
@@ -225,6 +227,10 @@ fn kind_of_response(status: u16, code: Option<&str>) -> FaultKind {
     }
 }
 
+fn code<E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static>(error: &OperationError) -> Option<&str> {
+    error.downcast_ref::<E>()?.code()
+}
+
 /// Whether a signature was refused because of its time. The SDK corrects its clock with each response, so the next attempt
 /// has the right time. The SDK's own classifier misses the case that this machine's clock was corrected in the meantime.
 fn is_about_the_clock(code: Option<&str>) -> bool {
@@ -236,11 +242,11 @@ fn is_about_the_clock(code: Option<&str>) -> bool {
 
 /// Makes the SDK retry every transient error, according to the same table that decides the caller's response.
 #[derive(Debug)]
-pub(super) struct TransientErrors;
+pub(super) struct RetryTransientErrors;
 
-impl ClassifyRetry for TransientErrors {
+impl ClassifyRetry for RetryTransientErrors {
     fn name(&self) -> &'static str {
-        "TransientErrors"
+        "RetryTransientErrors"
     }
 
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
@@ -249,14 +255,9 @@ impl ClassifyRetry for TransientErrors {
         };
         let is_transient = match (error.as_operation_error(), context.response()) {
             (Some(error), Some(response)) => {
-                let code = (error.downcast_ref::<PutItemError>().map(|error| error.meta().code()))
-                    .or_else(|| {
-                        error
-                            .downcast_ref::<BatchGetItemError>()
-                            .map(|error| error.meta().code())
-                    })
-                    .or_else(|| error.downcast_ref::<GetItemError>().map(|error| error.meta().code()))
-                    .flatten();
+                let code = code::<PutItemError>(error)
+                    .or_else(|| code::<BatchGetItemError>(error))
+                    .or_else(|| code::<GetItemError>(error));
                 kind_of_response(response.status().as_u16(), code).remedy() == Remedy::Retry || is_about_the_clock(code)
             }
             // A response that the SDK couldn't read or that `RefuseEmptyResponses` refused.

@@ -103,7 +103,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// The call failed despite retries, or the key's item can't be read.
+    /// The call failed, after retries if the error was transient, or the key's item can't be read.
     pub async fn read_key(&self, key: &KeyHash) -> Result<Option<Grant>, Fault> {
         let _timed = usage::begin(READ_KEY);
         let response = self
@@ -121,7 +121,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// The call failed despite retries, its last attempt still left out keys, or the key's item can't be read.
+    /// The call failed, after retries if the error was transient, its last attempt still left out keys, or the key's item can't be read.
     pub async fn read(&self, key: &KeyHash, workspace_id: Uuid) -> Result<Access, Fault> {
         let _timed = usage::begin(READ);
         let request = |name: &str, value: &str| {
@@ -140,7 +140,7 @@ impl Store {
         ]);
         let mut key_item = None;
         let mut workspace_item = None;
-        for asked in 1.. {
+        for round in 1.. {
             let response = self
                 .client
                 .batch_get_item()
@@ -157,13 +157,13 @@ impl Store {
             if wanted.is_empty() {
                 break;
             }
-            if asked == budget::ATTEMPTS {
+            if round == budget::ATTEMPTS {
                 return Err(Fault {
                     request_id,
                     ..Fault::new(READ, FaultKind::Throttled)
                 });
             }
-            tokio::time::sleep(budget::backoff(asked)).await;
+            tokio::time::sleep(budget::backoff(round)).await;
         }
         Ok(Access {
             grant: grant(READ, key_item)?,
@@ -185,7 +185,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// The call failed despite retries. The contact may exist in that case, and the caller's retry finds it.
+    /// The call failed, after retries if the error was transient, or the stored item can't be read. The contact may exist in that case, and
+    /// the caller's retry finds it.
     pub async fn create(&self, ours: StoredContact, new: &NewContact) -> Result<Written, Fault> {
         let _timed = usage::begin(WRITE);
         let written = self

@@ -34,7 +34,7 @@ pub(crate) struct Totals {
 
 impl Usage {
     /// Counts the calls that `work` makes.
-    pub fn of<F: Future>(&self, work: F) -> impl Future<Output = F::Output> {
+    pub fn track<F: Future>(&self, work: F) -> impl Future<Output = F::Output> {
         USAGE.scope(self.clone(), work)
     }
 
@@ -54,18 +54,18 @@ pub(super) struct Timed(Instant);
 
 /// Starts timing an operation.
 pub(super) fn begin(operation: &'static str) -> Timed {
-    change(|totals| totals.operation = Some(operation));
+    update(|totals| totals.operation = Some(operation));
     Timed(Instant::now())
 }
 
 impl Drop for Timed {
     fn drop(&mut self) {
-        change(|totals| totals.time += self.0.elapsed());
+        update(|totals| totals.time += self.0.elapsed());
     }
 }
 
 /// Does nothing outside a request, for example when the process opens its connection.
-fn change(change: impl FnOnce(&mut Totals)) {
+fn update(change: impl FnOnce(&mut Totals)) {
     let _ = USAGE.try_with(|usage| change(&mut usage.lock()));
 }
 
@@ -84,7 +84,7 @@ impl Intercept for CountAttempts {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        change(|totals| totals.attempts += 1);
+        update(|totals| totals.attempts += 1);
         Ok(())
     }
 }

@@ -131,7 +131,7 @@ async fn a_process_starts_whatever_the_database_does_at_its_start() {
 }
 
 #[tokio::test]
-async fn a_process_without_a_runtime_api_ends_and_says_so() {
+async fn a_process_without_a_runtime_api_ends_with_a_log_entry() {
     // Bound and not listening: connections are refused.
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");

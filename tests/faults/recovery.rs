@@ -8,7 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::{ATTEMPTS, BINARY, break_first};
 
 #[tokio::test]
-async fn keys_that_were_left_out_are_asked_for_again_and_only_those() {
+async fn only_keys_that_were_left_out_are_read_again() {
     let service = Service::start(BINARY).await;
     break_first(&service, "BatchGetItem", Fault::Unprocessed, 1);
     assert_eq!(service.create("Ada", "ada@acme.de").await.status, 201);

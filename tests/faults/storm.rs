@@ -1,4 +1,4 @@
-//! An import on a bad day: many rows, each sent twice, four processes, and a database that fails one call in five.
+//! An import under faults: many rows, each sent twice, four processes, and a database that fails one call in five.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

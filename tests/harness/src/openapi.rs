@@ -128,6 +128,11 @@ impl OpenApi {
             .map_err(|error| error.to_string())
     }
 
+    /// The members of a request.
+    pub fn members(&self) -> impl Iterator<Item = &str> {
+        self.member_schemas.keys().map(String::as_str)
+    }
+
     /// Whether one member of a request fits its schema.
     ///
     /// # Panics
