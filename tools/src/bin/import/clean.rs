@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use create_contact::{email::Email, text::is_invisible_mark};
+use create_contact::{email::Email, name::MAX_CHARS, text::is_invisible_mark};
 
 use crate::{misread::is_misread, placeholders::is_placeholder};
 
@@ -25,9 +25,6 @@ const INVISIBLE: &str = "invisible characters at its ends";
 const FORMULA: &str = "Excel's =\"…\"";
 const APOSTROPHE: &str = "Excel's apostrophe";
 const MAILTO: &str = "mailto:";
-
-/// The most characters in a name. What is longer is refused for its length.
-const MAX_NAME: usize = 200;
 
 const CODE: &str = "has codes such as =C3=A9, %20 or \\u00e9 in it: write the characters themselves";
 const PLACEHOLDER: &str = "is a placeholder such as N/A or #NAME?: write what it stands for";
@@ -76,7 +73,7 @@ pub fn doubt(text: &str, kind: Kind) -> Option<String> {
     let addresses = || text.split(is_address_between).filter(|part| part.contains('@')).count();
     let problem = match text {
         "" => return None,
-        _ if is_name && text.chars().nth(MAX_NAME).is_some() => return None,
+        _ if is_name && text.chars().nth(MAX_CHARS).is_some() => return None,
         _ if is_name && has_code(text) => CODE,
         _ if !is_name && addresses() > 1 => return Some("two addresses in one cell: keep one of them".to_owned()),
         _ if !is_name && has_at && text.contains(['<', '>']) => "has more around it: keep only what is between < and >",

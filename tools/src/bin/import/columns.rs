@@ -224,7 +224,7 @@ impl Columns {
         self.names.get(&role)
     }
 
-    /// Which columns are taken for what, and which aren't used: a line for people.
+    /// Which columns are taken for what, and which aren't used, as one line of text.
     pub fn shown(&self) -> String {
         let shown = |(role, column): (&Role, &Column)| {
             let note = match role {

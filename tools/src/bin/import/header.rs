@@ -12,7 +12,7 @@ use crate::{
 
 /// How many records may be above the header.
 const TITLE_RECORDS: usize = 50;
-/// What separates columns, for people.
+/// What separates columns, in words.
 pub const SEPARATORS: [(u8, &str); 4] = [
     (b',', "commas"),
     (b';', "semicolons"),
@@ -97,7 +97,7 @@ fn header(text: impl Read, separator: u8, options: &ColumnOptions) -> Result<Hea
             );
             return Err(((false, true, 0), message));
         }
-        if record.fault == Some(MANY_CELLS) {
+        if record.problem == Some(MANY_CELLS) {
             return Err(((false, false, usize::MAX), format!("line {line}: {MANY_CELLS}.")));
         }
         match columns {

@@ -40,7 +40,7 @@ pub struct Record {
     /// Its fields without their quotes.
     pub fields: Vec<Vec<u8>>,
     /// What is wrong with it as a record.
-    pub fault: Option<&'static str>,
+    pub problem: Option<&'static str>,
     /// Which fields have line breaks in them, and on which lines they begin.
     pub spans: Vec<(usize, u64)>,
     /// Whether one of its fields is quoted after spaces.
@@ -117,7 +117,7 @@ pub fn opens_after_spaces(text: impl Read, separator: u8) -> bool {
     let (mut is_spaced, mut read) = (false, 0);
     while is_spaced || read <= WITHOUT_SPACES {
         match records.read() {
-            Ok(Some(record)) if record.fault != Some(MISQUOTED) => is_spaced |= record.is_spaced,
+            Ok(Some(record)) if record.problem != Some(MISQUOTED) => is_spaced |= record.is_spaced,
             Ok(None) => return is_spaced,
             _ => return false,
         }
@@ -146,7 +146,7 @@ impl<R: Read> Records<R> {
         }
         let mut record = Record {
             line: self.line,
-            fault: std::mem::take(&mut self.is_torn).then_some(TORN),
+            problem: std::mem::take(&mut self.is_torn).then_some(TORN),
             ..Record::default()
         };
         while self.read_field(&mut record)? {}
@@ -184,7 +184,7 @@ impl<R: Read> Records<R> {
                     (Quoted, false)
                 }
                 (Spaces, b'"') => {
-                    record.fault.get_or_insert(SPACED);
+                    record.problem.get_or_insert(SPACED);
                     (Plain, true)
                 }
                 (Start | Spaces, b' ') => (Spaces, true),
@@ -193,7 +193,7 @@ impl<R: Read> Records<R> {
                 (Closed | Done, b' ') if self.opens_after_spaces => (Done, false),
                 (Closed | Done, _) if self.line > opened => return Err(Unreadable::Quote(opened)),
                 (Closed | Done, _) => {
-                    record.fault.get_or_insert(MISQUOTED);
+                    record.problem.get_or_insert(MISQUOTED);
                     (Plain, true)
                 }
                 (Quoted, _) => {
@@ -216,7 +216,7 @@ impl<R: Read> Records<R> {
             record.fields.push(field);
             record.starts.push(start);
         } else {
-            record.fault.get_or_insert(MANY_CELLS);
+            record.problem.get_or_insert(MANY_CELLS);
         }
         Ok(continues)
     }
@@ -233,7 +233,7 @@ impl<R: Read> Records<R> {
         };
         if *self.line_end.get_or_insert(line_end) != b"\r" && line_end == b"\r" {
             self.is_torn = true;
-            record.fault.get_or_insert(TORN);
+            record.problem.get_or_insert(TORN);
         }
         Ok(())
     }
@@ -321,20 +321,20 @@ mod tests {
     #[test]
     fn of_a_row_with_too_many_cells_only_the_text_is_kept() {
         let of = |commas: usize| read(&format!("{}\nnext\n", ",".repeat(commas))).unwrap();
-        assert_eq!((of(16_383)[0].fault, of(16_383)[0].fields.len()), (None, 16_384));
+        assert_eq!((of(16_383)[0].problem, of(16_383)[0].fields.len()), (None, 16_384));
         for commas in [16_384, 1_000_000] {
             let read = of(commas);
-            assert_eq!((read[0].fault, read[0].fields.len()), (Some(MANY_CELLS), 16_384));
+            assert_eq!((read[0].problem, read[0].fields.len()), (Some(MANY_CELLS), 16_384));
             assert_eq!((read[0].raw.len(), read[1].line), (commas, 2));
         }
     }
 
     #[test]
     fn a_row_that_would_have_to_be_guessed_has_a_fault() {
-        let faults = |text| -> Vec<_> { read(text).unwrap().into_iter().map(|record| record.fault).collect() };
-        assert_eq!(faults("\"a \"b\" c\",d\ne,f\n"), [Some(MISQUOTED), None]);
-        assert_eq!(faults("a,b\nc\rd,e\nf,g\n"), [None, Some(TORN), Some(TORN), None]);
-        assert_eq!(faults("a,b\rc,d\ne,f\r\n"), [None, None, None]);
+        let problems = |text| -> Vec<_> { read(text).unwrap().into_iter().map(|record| record.problem).collect() };
+        assert_eq!(problems("\"a \"b\" c\",d\ne,f\n"), [Some(MISQUOTED), None]);
+        assert_eq!(problems("a,b\nc\rd,e\nf,g\n"), [None, Some(TORN), Some(TORN), None]);
+        assert_eq!(problems("a,b\rc,d\ne,f\r\n"), [None, None, None]);
     }
 
     #[test]
@@ -355,8 +355,8 @@ mod tests {
         records.opens_after_spaces = true;
         let record = records.read().unwrap().unwrap();
         assert_eq!(record.fields, [&b"a"[..], b"b, \"c\"", b" d"]);
-        assert_eq!(record.fault, None);
-        assert_eq!(read("a, \"b\"\n").unwrap()[0].fault, Some(SPACED));
+        assert_eq!(record.problem, None);
+        assert_eq!(read("a, \"b\"\n").unwrap()[0].problem, Some(SPACED));
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub struct Contact {
 }
 
 impl Contact {
-    /// First and last name as they are stored, for people.
+    /// First and last name as they are stored, to show.
     pub fn split(&self) -> String {
         let first = self.name.first();
         match self.name.last() {
@@ -211,8 +211,8 @@ impl Table {
     }
 
     fn contact(&self, record: &Record, cleaned: &mut Cleaned) -> Result<Contact, String> {
-        if let Some(fault) = record.fault {
-            return Err(fault.to_owned());
+        if let Some(problem) = record.problem {
+            return Err(problem.to_owned());
         }
         let width = self.header.record.fields.len();
         // Spreadsheets leave out empty fields at the end, or add some. Extra fields that aren't empty come from a stray separator.

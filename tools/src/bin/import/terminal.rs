@@ -28,7 +28,7 @@ pub fn shortened(text: &str) -> String {
     shown
 }
 
-/// A path for people.
+/// A path to show.
 pub fn shown(path: &Path) -> String {
     shortened(&path.display().to_string())
 }

@@ -105,7 +105,7 @@ pub struct Issue {
     /// The tenant that the key belongs to
     #[arg(long, value_name = "UUID")]
     pub tenant: Uuid,
-    /// A description of the key for people: 1 to 100 characters
+    /// A description of the key: 1 to 100 characters
     #[arg(long, value_name = "TEXT", value_parser = label)]
     pub label: Option<String>,
     /// Restrict the key to one workspace

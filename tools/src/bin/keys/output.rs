@@ -1,4 +1,4 @@
-//! What the operator sees: tables for people, JSON for scripts.
+//! What the operator sees: tables at a terminal, JSON for scripts.
 
 use std::io::{Write as _, stdout};
 
