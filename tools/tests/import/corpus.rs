@@ -189,53 +189,6 @@ fn check_rejects(case: &Case, path: &Path, shown: &str) {
     }
 }
 
-/// Text that is CSV by accident: every kind of quote, line end, separator and space.
-fn mess(random: &mut fastrand::Rng) -> String {
-    let pieces: Vec<&str> = "a|b c|,|,|,|\"|\"\"|\"x\"|\n|\n|\r\n|\r| |k@acme.de|é|;|\t|'"
-        .split('|')
-        .collect();
-    let body: String = (0..random.usize(1..60))
-        .map(|_| *random.choice(&pieces).unwrap())
-        .collect();
-    format!("name,email,note\n{body}")
-}
-
-#[tokio::test]
-async fn the_number_of_rows_is_another_parsers_whatever_mess_a_file_is_or_the_file_is_refused() {
-    let mut random = crate::random();
-    let directory = TempDir::new().unwrap();
-    let mut counted = 0;
-    for _ in 0..400 {
-        let content = mess(&mut random);
-        let path = crate::file(&directory, &content);
-        let output = import(&path).arg("--dry-run").output().await.unwrap();
-        let (shown, error) = (text(output.stdout), text(output.stderr));
-        let rows = if error.contains("the quote that opens a cell") {
-            assert!(content.contains('"'), "{content:?}");
-            continue;
-        } else if error.contains("no rows") {
-            0
-        } else {
-            assert_eq!(error, "", "{content:?}");
-            shown
-                .lines()
-                .last()
-                .unwrap()
-                .split(' ')
-                .next()
-                .unwrap()
-                .parse()
-                .unwrap()
-        };
-        // The other parser takes a quote after spaces for data.
-        if !content.contains(" \"") {
-            counted += 1;
-            assert_eq!(count(&content, ","), rows + 1, "{content:?}");
-        }
-    }
-    assert!(counted > 100, "{counted}");
-}
-
 /// A page's indented block that begins so, without its indentation.
 fn block(page: &str, beginning: &str) -> String {
     let from = page.find(&format!("    {beginning}")).unwrap();

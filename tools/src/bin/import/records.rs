@@ -291,6 +291,36 @@ mod tests {
         }
     }
 
+    /// Whatever quotes, line ends, separators and spaces come together.
+    #[test]
+    fn any_text_has_the_records_of_another_parser_or_is_refused() {
+        let pieces = [
+            "a", "b c", ",", ",", "\"", "\"\"", "\"x\"", "\n", "\r\n", "\r", " ", "é", "'",
+        ];
+        let seed = fastrand::u64(..);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut compared = 0;
+        for _ in 0..5_000 {
+            let length = random.usize(1..60);
+            let text: String = (0..length).map(|_| pieces[random.usize(..pieces.len())]).collect();
+            let Ok(read) = read(&text) else {
+                assert!(text.contains('"'), "{text:?}");
+                continue;
+            };
+            // The other parser gives no record for an empty line.
+            let read: Vec<_> = read.into_iter().filter(|record| !record.raw.is_empty()).collect();
+            let mut other = csv::ReaderBuilder::new();
+            let other = other.has_headers(false).flexible(true).from_reader(text.as_bytes());
+            let other: Vec<_> = other.into_byte_records().map(Result::unwrap).collect();
+            assert_eq!(read.len(), other.len(), "{seed}: {text:?}");
+            for (record, other) in read.iter().zip(&other).filter(|(record, _)| record.problem.is_none()) {
+                assert!(record.fields.iter().eq(other), "{seed}: {text:?}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 1_000, "{compared}");
+    }
+
     #[test]
     fn a_quote_that_is_not_closed_is_an_error_with_its_line() {
         let long = format!("a,\"{}\",b\n", "x".repeat(65_537));
