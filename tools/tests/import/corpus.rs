@@ -8,14 +8,15 @@ use std::{
     path::Path,
 };
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use encoding_rs::Encoding;
-use harness::fixture;
+use harness::fixture::DEMO_TENANT;
 use serde::Deserialize;
 use tempfile::TempDir;
 use uuid::Uuid;
 use yore::code_pages::{CP437, CP850};
 
-use crate::{KEY, LocalRun, import, rejects, root, text};
+use crate::{KEY, LocalService, import, rejects, root, text};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,24 +99,18 @@ async fn every_file_of_the_corpus_gives_the_report_the_rejects_and_the_contacts_
         assert!(!is_case || expected.contains(name.as_str()), "nobody expects {name}");
     }
 
-    let local = LocalRun::start().await;
+    let local = LocalService::start().await;
     for case in &cases {
         run(case, &corpus, &local).await;
     }
 }
 
-async fn run(case: &Case, corpus: &Path, local: &LocalRun) {
+async fn run(case: &Case, corpus: &Path, local: &LocalService) {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join(&case.file);
     fs::copy(corpus.join(&case.file), &path).unwrap();
     let workspace = Uuid::new_v4().to_string();
-    fixture::put_workspace(
-        &local.engine.client(),
-        &LocalRun::tables(),
-        &workspace,
-        fixture::DEMO_TENANT,
-    )
-    .await;
+    local.service.put_workspace(&workspace, DEMO_TENANT).await;
 
     let mut dry = import(&path);
     let dry = dry.arg("--dry-run").args(&case.options).output().await.unwrap();
@@ -167,7 +162,20 @@ async fn run(case: &Case, corpus: &Path, local: &LocalRun) {
         let content = decoded(&fs::read(&path).unwrap(), &format.encoding);
         assert_eq!(count(&content, &format.delimiter), case.rows + format.above, "{shown}");
     }
-    assert_eq!(local.stored_in(&workspace).await, case.stored, "{shown}");
+    let mut stored = local.service.contacts().await;
+    stored.retain(|contact| contact["workspaceId"].as_s() == Ok(&workspace));
+    let stored = stored.iter().map(|contact| {
+        let text = |name| {
+            contact
+                .get(name)
+                .map(|value: &AttributeValue| value.as_s().unwrap().clone())
+        };
+        (
+            text("emailKey").unwrap(),
+            (text("firstName").unwrap(), text("lastName")),
+        )
+    });
+    assert_eq!(stored.collect::<BTreeMap<_, _>>(), case.stored, "{shown}");
     check_rejects(case, &path, &shown);
 }
 
@@ -199,7 +207,7 @@ fn block(page: &str, beginning: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_what_the_import_does() {
     let page = fs::read_to_string(root().join("docs/import.md")).unwrap();
-    let local = LocalRun::start().await;
+    let local = LocalService::start().await;
     let (_directory, mut command) = local.sample();
     let output = command.output().await.unwrap();
     let shown = local.as_on_the_page(&text(output.stdout));

@@ -1,4 +1,4 @@
-//! The import: against a stub where the service's responses matter, and against the local run.
+//! The import: against a stub where the service's responses matter, and against the service.
 
 mod corpus;
 mod picture;
@@ -22,16 +22,19 @@ use axum::{
     extract::Request,
     http::Response,
 };
-use harness::engine::{Engine, Tables};
+use harness::{
+    fixture::{self, DEMO_KEY as KEY},
+    gateway,
+    service::Service,
+};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
-    process::{Child, Command},
+    process::Command,
 };
 
-const KEY: &str = "sf_test_v1_LocalDemoKeyLocalDemoKey";
-const WORKSPACE: &str = "0198c1a5-6f00-7000-8000-000000000001";
+const WORKSPACE: &str = fixture::DEMO_WORKSPACES[0];
 const CREATED: StubResponse = (201, r#"{"resolutionStatus":"unresolved"}"#);
 const BROKEN: StubResponse = (0, "");
 
@@ -512,47 +515,23 @@ async fn memory_depends_neither_on_the_number_of_rows_nor_of_cells() {
     }
 }
 
-/// `cargo run --example local`, as a user starts it.
-struct LocalRun {
+/// The service with the local run's tenant, workspaces and keys.
+struct LocalService {
     url: String,
-    engine: Engine,
-    _process: Child,
+    service: Arc<Service>,
 }
 
-impl LocalRun {
+impl LocalService {
     async fn start() -> Self {
-        let programs = Path::new(env!("CARGO_BIN_EXE_import")).parent().unwrap();
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--package", "create-contact", "--example", "local"]);
-        if programs.ends_with("release") {
-            build.arg("--release");
-        }
-        // What cargo says of this test would make build scripts run again.
-        for (name, _) in env::vars() {
-            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-                build.env_remove(name);
-            }
-        }
-        assert!(build.status().await.unwrap().success());
-        let mut local = Command::new(programs.join("examples/local"));
-        let local = local.args(["--port", "0"]).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut process = local.spawn().unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut after = async |what: &str| loop {
-            let line = lines.next_line().await.unwrap().expect("the local run starts");
-            if let Some((_, rest)) = line.split_once(what) {
-                break rest.trim().to_owned();
-            }
-        };
-        let url = after("listens on ").await;
-        let engine = Engine::at(&after("DynamoDB ").await);
-        // It writes a line for each request, which must be read.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self {
-            url,
-            engine,
-            _process: process,
-        }
+        // Beside this package's programs. Cargo gives a test the programs of its own package only.
+        let function = Path::new(env!("CARGO_BIN_EXE_import")).with_file_name("create-contact");
+        assert!(function.exists(), "cargo build makes the function that this test needs");
+        let service = Arc::new(Service::start(&function.to_string_lossy()).await);
+        fixture::put_demo(&service.client, &service.tables).await;
+        let of = Arc::clone(&service);
+        let router = Router::new().fallback(async move |request| gateway::handle(&of.runtime_api, request).await);
+        let url = serve(router).await;
+        Self { url, service }
     }
 
     /// Imports the sample as docs/import.md says, in a folder of its own.
@@ -563,12 +542,7 @@ impl LocalRun {
         fs::copy(root().join(sample), directory.path().join(sample)).unwrap();
         let mut import = import(sample);
         // The README's first contact is in the first workspace.
-        import.args([
-            "--url",
-            &self.url,
-            "--workspace",
-            "0198c1a5-6f00-7000-8000-000000000002",
-        ]);
+        import.args(["--url", &self.url, "--workspace", fixture::DEMO_WORKSPACES[1]]);
         import.current_dir(directory.path());
         (directory, import)
     }
@@ -577,35 +551,6 @@ impl LocalRun {
     fn as_on_the_page(&self, shown: &str) -> String {
         let shown = shown.replace(&self.url, "http://127.0.0.1:3000");
         shown.replace(env!("CARGO_BIN_EXE_import"), "target/debug/import")
-    }
-
-    /// The names of its tables.
-    fn tables() -> Tables {
-        let [contacts, api_keys, workspaces] = ["ContactsTable", "ApiKeysTable", "WorkspacesTable"].map(str::to_owned);
-        Tables {
-            contacts,
-            api_keys,
-            workspaces,
-        }
-    }
-
-    /// First and last names of a workspace's contacts, by `emailKey`.
-    async fn stored_in(&self, workspace: &str) -> BTreeMap<String, (String, Option<String>)> {
-        let query = self.engine.client().query().table_name("ContactsTable");
-        let id = aws_sdk_dynamodb::types::AttributeValue::S(workspace.to_owned());
-        let query = query
-            .key_condition_expression("workspaceId = :id")
-            .expression_attribute_values(":id", id);
-        let page = query.send().await.unwrap();
-        assert_eq!(page.last_evaluated_key, None);
-        let contacts = page.items().iter().map(|item| {
-            let text = |name: &str| item.get(name).map(|value| value.as_s().unwrap().clone());
-            (
-                text("emailKey").unwrap(),
-                (text("firstName").unwrap(), text("lastName")),
-            )
-        });
-        contacts.collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{env, fmt::Write as _, fs};
 
-use crate::{LocalRun, answered, root};
+use crate::{LocalService, answered, root};
 
 const COLUMNS: u16 = 100;
 const COMMAND: [&str; 2] = [
@@ -37,7 +37,7 @@ fn svg(lines: &[String]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_picture_is_what_an_import_shows_at_a_terminal() {
-    let local = LocalRun::start().await;
+    let local = LocalService::start().await;
     let (_directory, command) = local.sample();
     let (_, shown) = answered(&command, COLUMNS, "y\n").await;
 
