@@ -45,7 +45,7 @@ PATH=$work/venv/bin:$PATH bash -c "${scan/http:\/\/127.0.0.1:46703/$local_dynamo
 say "its start page in Chromium; to renew docs/reference.png, copy target/callers/desktop.png"
 node tests/callers/page.mjs "$local_url/" "$work"
 
-say "the import: its rules, a corpus of files, 2,000 rows through faults, twenty kills, 20,000 rows through a stub"
+say "the import: its rules, a corpus of files, 2,000 rows through faults, kills, 20,000 rows through a stub"
 cargo test --quiet -p tools --bin import --test import
 
 say "the programs of docs/clients.md, and what the generators make of openapi.yaml"
