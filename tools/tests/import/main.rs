@@ -36,7 +36,7 @@ use tokio::{
 
 const WORKSPACE: &str = fixture::DEMO_WORKSPACES[0];
 const CREATED: StubResponse = (201, r#"{"resolutionStatus":"unresolved"}"#);
-/// Breaks the connection within the response.
+/// Breaks the connection.
 const BROKEN: StubResponse = (0, "broken");
 /// Never responds.
 const HANG: StubResponse = (0, "hang");
@@ -318,11 +318,11 @@ async fn without_the_variable_the_key_comes_from_standard_input_unless_it_is_a_t
     let mut command = into(&stub(|_, _| (200, CREATED.1)).await, &file(&directory, rows(1)));
     let mut script = at_a_terminal(&command, 80);
     let command = command.env_remove("CONTACTS_API_KEY");
-    let output = command.stdin(fs::File::open(key).unwrap()).output().await.unwrap();
+    let output = command.stdin(fs::File::open(&key).unwrap()).output().await.unwrap();
     assert_eq!(summary(&output)["existing"], 1);
 
-    let script = script.env_remove("CONTACTS_API_KEY").stdin(Stdio::null());
-    let output = script.output().await.unwrap();
+    let script = script.env_remove("CONTACTS_API_KEY");
+    let output = script.stdin(fs::File::open(key).unwrap()).output().await.unwrap();
     let shown = text(output.stdout);
     assert!(shown.contains("There is no API key: set CONTACTS_API_KEY"), "{shown}");
     assert_eq!(output.status.code(), Some(1));
