@@ -90,13 +90,11 @@ impl ColumnOptions {
             (Role::SecondLast, &self.second_last),
             (Role::Suffix, &self.suffix),
         ];
-        let mut titles: Vec<(Role, &str)> = self.emails.iter().map(|title| (Role::Email, &**title)).collect();
-        titles.extend(
-            names
-                .into_iter()
-                .filter_map(|(role, title)| Some((role, title.as_deref()?))),
-        );
-        titles
+        let names = names
+            .into_iter()
+            .filter_map(|(role, title)| Some((role, title.as_deref()?)));
+        let emails = self.emails.iter().map(|title| (Role::Email, title.as_str()));
+        emails.chain(names).collect()
     }
 }
 

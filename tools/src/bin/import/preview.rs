@@ -70,11 +70,11 @@ fn show(table: &Table, rows: u64, most_notes: usize) -> (u64, u64, String) {
                 let place = duplicates.add(contact, row.line);
                 duplicates.decide(place, false);
                 if let Some(line) = place.first {
-                    conflicts += u64::from(!place.has_same_name);
-                    repeated += u64::from(place.has_same_name);
                     texts.push(if place.has_same_name {
+                        repeated += 1;
                         format!("the same contact as on line {line}")
                     } else {
+                        conflicts += 1;
                         format!("conflict: line {line} has this address under another name")
                     });
                 }
