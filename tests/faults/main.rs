@@ -57,7 +57,7 @@ const RETRIED: [Case; 21] = [
     (Fault::SignatureExpired, 500, "denied"),
     // For other operations, an empty object is a result.
     (Fault::EmptyObject, 503, "unreadable"),
-    (Fault::Unprocessed, 503, "throttled"),
+    (Fault::Unprocessed("WorkspacesTable"), 503, "throttled"),
 ];
 
 /// The service doesn't retry these.
@@ -154,7 +154,7 @@ async fn every_fault_at_every_call_ends_in_a_response_in_time() {
     };
     for operation in ["BatchGetItem", "PutItem", "GetItem"] {
         for case in RETRIED {
-            let is_of_a_batch = matches!(case.0, Fault::EmptyObject | Fault::Unprocessed);
+            let is_of_a_batch = matches!(case.0, Fault::EmptyObject | Fault::Unprocessed(_));
             if operation == "BatchGetItem" || !is_of_a_batch {
                 for broken in 1..=ATTEMPTS {
                     start(operation, case, true, broken);

@@ -54,9 +54,9 @@ pub enum Fault {
     NotHttp,
     /// Responds with 500 without a body; the call doesn't reach the engine.
     Bare500,
-    /// Responds to a `BatchGetItem` with 200, with the keys of one table left in `UnprocessedKeys` and the others processed. If
-    /// the call is for a single table, its keys are the ones left out.
-    Unprocessed,
+    /// Responds to a `BatchGetItem` with 200, with the keys of the table whose name has this ending left in
+    /// `UnprocessedKeys` and the others processed.
+    Unprocessed(&'static str),
     /// Responds that the signature is expired, with a `Date` in the year 2100.
     ClockSkew,
     /// Responds that the signature is expired, with the right `Date`.
@@ -286,7 +286,7 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io:
             Some(Fault::Empty) => (status, response) = (200, vec![]),
             Some(Fault::EmptyObject) => (status, response) = (200, b"{}".into()),
             Some(Fault::Bare500) => status = 500,
-            Some(Fault::Unprocessed) => response = leave_unprocessed(shared, &head, &call.input).await?,
+            Some(Fault::Unprocessed(table)) => response = leave_unprocessed(shared, &head, &call.input, table).await?,
             Some(Fault::ClockSkew | Fault::SignatureExpired) => {
                 (status, response) = (400, SIGNATURE_EXPIRED.into());
                 let now = DateTime::from(SystemTime::now()).fmt(Format::HttpDate);
@@ -349,17 +349,21 @@ async fn pass_on(shared: &Shared, head: &str, body: Vec<u8>) -> io::Result<(u16,
     Ok((status, body.to_bytes().to_vec()))
 }
 
-/// Asks the engine for all tables but the last, by name, and leaves that one unprocessed.
-async fn leave_unprocessed(shared: &Shared, head: &str, input: &Value) -> io::Result<Vec<u8>> {
+/// Asks the engine for all tables but the one whose name ends with `table`, and leaves that one unprocessed.
+async fn leave_unprocessed(shared: &Shared, head: &str, input: &Value, table: &str) -> io::Result<Vec<u8>> {
     let mut asked = input["RequestItems"].as_object().cloned().unwrap_or_default();
-    let last = asked.keys().max().cloned().unwrap_or_default();
-    let left = asked.remove(&last).unwrap_or_default();
+    let left_out = asked
+        .keys()
+        .find(|name| name.ends_with(table))
+        .cloned()
+        .unwrap_or_default();
+    let left = asked.remove(&left_out).unwrap_or_default();
     let mut response = json!({"Responses": {}});
     if !asked.is_empty() {
         let body = json!({"RequestItems": asked}).to_string().into_bytes();
         response = serde_json::from_slice(&pass_on(shared, head, body).await?.1).map_err(io::Error::other)?;
     }
-    response["UnprocessedKeys"] = json!({last: left});
+    response["UnprocessedKeys"] = json!({left_out: left});
     Ok(response.to_string().into())
 }
 
