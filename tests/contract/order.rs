@@ -1,10 +1,13 @@
 //! `docs/contract.md#2-failures`: each failure, and which one comes first if there are several.
 
-use harness::{runtime_api::TRACE_ID, service::new_key};
+use harness::{
+    runtime_api::TRACE_ID,
+    service::{Service, new_key},
+};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{assert_refused, base64_event, service};
+use crate::{BINARY, assert_refused, base64_event, service};
 
 #[tokio::test]
 async fn another_method_is_405_and_another_path_404() {
@@ -153,7 +156,7 @@ async fn the_checks_have_an_order() {
 /// `docs/contract.md#calls`: what a request costs, seen on the wire.
 #[tokio::test]
 async fn a_request_costs_one_batch_get_item_and_one_put_item() {
-    let service = service().await;
+    let service = Service::with(BINARY, &[("AWS_SESSION_TOKEN", "of-the-role")]).await;
     let good = service.request("Ada", "ada@acme.de");
     assert_eq!(service.send(&good).await.status, 201);
     let [read, write] = &service.proxy.calls()[..] else {
@@ -161,6 +164,7 @@ async fn a_request_costs_one_batch_get_item_and_one_put_item() {
     };
     // What the contract says of concurrent invocations: the calls belong to the invocation's trace.
     assert_eq!([&read.trace_id, &write.trace_id], [TRACE_ID; 2]);
+    assert_eq!([&read.session_token, &write.session_token], ["of-the-role"; 2]);
     let requested = read.input["RequestItems"].as_object().unwrap();
     assert_eq!(requested.len(), 2);
     for table in [&service.tables.api_keys, &service.tables.workspaces] {

@@ -88,6 +88,8 @@ pub struct Call {
     pub signed_at: String,
     /// The trace that it belongs to: `X-Amzn-Trace-Id`.
     pub trace_id: String,
+    /// The session token of its credentials: `X-Amz-Security-Token`.
+    pub session_token: String,
 }
 
 impl Call {
@@ -248,6 +250,7 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io:
             connection,
             signed_at: header(&head, "x-amz-date").to_owned(),
             trace_id: header(&head, "x-amzn-trace-id").to_owned(),
+            session_token: header(&head, "x-amz-security-token").to_owned(),
         };
         let fault = if call.is_opening() {
             shared.openings.send_modify(|count| *count += 1);
